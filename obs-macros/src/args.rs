@@ -1,0 +1,198 @@
+//! First stage: the tokens of `#[observe(..)]` as arguments that keep their spans.
+
+use crate::errors::Errors;
+use crate::settings::{self, crate_path, list, set_once, unknown, value};
+use proc_macro2::{Span, TokenStream};
+use syn::ext::IdentExt;
+use syn::parse::{Parse, ParseStream, Parser};
+use syn::punctuated::Punctuated;
+use syn::{Expr, ExprArray, Ident, LitInt, LitStr, Path, Token, Type};
+
+/// Every argument that `#[observe]` takes, in the order of its reference.
+const VALID: &[&str] = &[
+    "name", "metric", "labels", "fields", "err", "ok", "slow", "level", "target", "kind", "buckets",
+    "budget", "no_span", "no_metrics", "no_log", "crate",
+];
+
+/// The arguments as written: nothing is checked but their form.
+#[derive(Default)]
+pub(crate) struct Args {
+    pub(crate) name: Option<LitStr>,
+    pub(crate) metric: Option<LitStr>,
+    pub(crate) labels: Option<Vec<LabelArg>>,
+    pub(crate) fields: Option<Vec<FieldArg>>,
+    pub(crate) err: Option<ErrArg>,
+    pub(crate) ok: Option<OkArg>,
+    pub(crate) slow: Option<LitStr>,
+    pub(crate) level: Option<LitStr>,
+    pub(crate) target: Option<LitStr>,
+    pub(crate) kind: Option<LitStr>,
+    pub(crate) buckets: Option<ExprArray>,
+    pub(crate) budget: Option<LitInt>,
+    pub(crate) no_span: Option<Span>,
+    pub(crate) no_metrics: Option<Span>,
+    pub(crate) no_log: Option<Span>,
+    pub(crate) runtime: Option<Path>,
+}
+
+/// One entry of `labels(..)`.
+pub(crate) struct LabelArg {
+    pub(crate) name: Ident,
+    pub(crate) ty: Option<Type>,
+    pub(crate) value: Option<LabelValue>,
+}
+
+/// Where a label's value comes from, if not from the parameter of its name.
+pub(crate) enum LabelValue {
+    /// `= expr`
+    Expr(Expr),
+    /// `= ret => expr`, evaluated over a reference to the return value.
+    Result { ret: Ident, expr: Expr },
+}
+
+/// One entry of `fields(..)`.
+pub(crate) struct FieldArg {
+    pub(crate) name: String,
+    pub(crate) span: Span,
+    pub(crate) how: Recorded,
+    pub(crate) value: Expr,
+}
+
+/// How a field's value is written, by `tracing`'s sigils.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Recorded {
+    Value,
+    Display,
+    Debug,
+}
+
+/// `err(kind = T, level = "…")`.
+#[derive(Default)]
+pub(crate) struct ErrArg {
+    pub(crate) kind: Option<Type>,
+    pub(crate) level: Option<LitStr>,
+}
+
+/// `ok(level = "…")`.
+#[derive(Default)]
+pub(crate) struct OkArg {
+    pub(crate) level: Option<LitStr>,
+}
+
+impl Args {
+    /// Reads all arguments, noting every mistake.
+    pub(crate) fn parse(tokens: TokenStream, errors: &mut Errors) -> Self {
+        let mut args = Self::default();
+        settings::each(tokens, errors, |key, input, errors| args.one(key, input, errors));
+        args
+    }
+
+    fn one(&mut self, key: &Ident, input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<()> {
+        match key.to_string().as_str() {
+            "name" => set_once(&mut self.name, key, value(key, input, "\"shop::charge\"")?),
+            "metric" => set_once(&mut self.metric, key, value(key, input, "\"payments\"")?),
+            "labels" => {
+                let tokens = list(key, input, "method, retry: bool = attempt > 1")?;
+                let labels = Punctuated::<LabelArg, Token![,]>::parse_terminated.parse2(tokens)?;
+                set_once(&mut self.labels, key, labels.into_iter().collect())
+            }
+            "fields" => {
+                let tokens = list(key, input, "order_id = %order.id, amount")?;
+                let fields = Punctuated::<FieldArg, Token![,]>::parse_terminated.parse2(tokens)?;
+                set_once(&mut self.fields, key, fields.into_iter().collect())
+            }
+            "err" => set_once(&mut self.err, key, ErrArg::parse(key, input, errors)?),
+            "ok" => set_once(&mut self.ok, key, OkArg::parse(key, input, errors)?),
+            "slow" => set_once(&mut self.slow, key, value(key, input, "\"500ms\"")?),
+            "level" => set_once(&mut self.level, key, value(key, input, "\"info\"")?),
+            "target" => set_once(&mut self.target, key, value(key, input, "\"shop::payments\"")?),
+            "kind" => set_once(&mut self.kind, key, value(key, input, "\"server\"")?),
+            "buckets" => set_once(&mut self.buckets, key, value(key, input, "[0.01, 0.1, 1.0]")?),
+            "budget" => set_once(&mut self.budget, key, value(key, input, "600")?),
+            "no_span" => set_once(&mut self.no_span, key, key.span()),
+            "no_metrics" => set_once(&mut self.no_metrics, key, key.span()),
+            "no_log" => set_once(&mut self.no_log, key, key.span()),
+            "crate" => set_once(&mut self.runtime, key, crate_path(key, input)?),
+            _ => Err(unknown(key, VALID)),
+        }
+    }
+}
+
+impl ErrArg {
+    fn parse(key: &Ident, input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Self> {
+        let mut arg = Self::default();
+        if input.peek(syn::token::Paren) {
+            let tokens = list(key, input, "kind = PaymentError")?;
+            settings::each(tokens, errors, |key, input, _| match key.to_string().as_str() {
+                "kind" => set_once(&mut arg.kind, key, value(key, input, "PaymentError")?),
+                "level" => set_once(&mut arg.level, key, value(key, input, "\"error\"")?),
+                _ => Err(unknown(key, &["kind", "level"])),
+            });
+        }
+        Ok(arg)
+    }
+}
+
+impl OkArg {
+    fn parse(key: &Ident, input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Self> {
+        let mut arg = Self::default();
+        let tokens = list(key, input, "level = \"info\"")?;
+        settings::each(tokens, errors, |key, input, _| match key.to_string().as_str() {
+            "level" => set_once(&mut arg.level, key, value(key, input, "\"info\"")?),
+            _ => Err(unknown(key, &["level"])),
+        });
+        Ok(arg)
+    }
+}
+
+impl Parse for LabelArg {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let name = Ident::parse_any(input)?;
+        let ty = input.parse::<Option<Token![:]>>()?.map(|_| input.parse()).transpose()?;
+        let value = input.parse::<Option<Token![=]>>()?.map(|_| LabelValue::parse(input)).transpose()?;
+        Ok(Self { name, ty, value })
+    }
+}
+
+impl LabelValue {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        if input.peek(Ident) && input.peek2(Token![=>]) {
+            let ret = input.parse()?;
+            input.parse::<Token![=>]>()?;
+            return Ok(Self::Result { ret, expr: input.parse()? });
+        }
+        Ok(Self::Expr(input.parse()?))
+    }
+}
+
+impl Parse for FieldArg {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let shorthand = Recorded::parse(input)?;
+        let span = input.span();
+        if shorthand == Recorded::Value && input.peek(LitStr) {
+            let name: LitStr = input.parse()?;
+            input.parse::<Token![=]>()?;
+            return Ok(Self { name: name.value(), span, how: Recorded::parse(input)?, value: input.parse()? });
+        }
+        let path = Punctuated::<Ident, Token![.]>::parse_separated_nonempty_with(input, Ident::parse_any)?;
+        let name = path.iter().map(|part| part.unraw().to_string()).collect::<Vec<_>>().join(".");
+        if shorthand == Recorded::Value && input.parse::<Option<Token![=]>>()?.is_some() {
+            return Ok(Self { name, span, how: Recorded::parse(input)?, value: input.parse()? });
+        }
+        // `x`, `%x` and `%x.y` stand for their own value.
+        let value = syn::parse_quote!(#path);
+        Ok(Self { name, span, how: shorthand, value })
+    }
+}
+
+impl Recorded {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        if input.parse::<Option<Token![%]>>()?.is_some() {
+            return Ok(Self::Display);
+        }
+        if input.parse::<Option<Token![?]>>()?.is_some() {
+            return Ok(Self::Debug);
+        }
+        Ok(Self::Value)
+    }
+}

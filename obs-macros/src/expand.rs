@@ -1,0 +1,282 @@
+//! Last stage: the model as tokens. Nothing here can fail.
+
+use crate::args::{Args, Recorded};
+use crate::errors::Errors;
+use crate::function::Function;
+use crate::model::{Failures, Label, Model, Name};
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
+use syn::visit_mut::VisitMut;
+use syn::Type;
+
+/// Expands `#[observe(arguments)] item`.
+pub(crate) fn observe(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let mut errors = Errors::default();
+    let args = Args::parse(arguments, &mut errors);
+    let function = match syn::parse2::<Function>(item.clone()) {
+        Ok(function) => function,
+        Err(error) => {
+            errors.push(error);
+            let errors = errors.into_tokens();
+            return quote!(#errors #item);
+        }
+    };
+    let plain = function.to_token_stream();
+    match Model::build(args, function, &mut errors) {
+        Some(model) => observed(&model),
+        None => {
+            let errors = errors.into_tokens();
+            quote!(#errors #plain)
+        }
+    }
+}
+
+fn observed(model: &Model) -> TokenStream {
+    let body = if model.function.sig.asyncness.is_some() { future_body(model) } else { sync_body(model) };
+    model.function.with_body(&body)
+}
+
+// Input:
+//     fn add(left: u32, right: u32) -> u32 { left + right }
+// Output:
+//     fn add(left: u32, right: u32) -> u32 {
+//         let __site = { .. };
+//         let mut __call = ::obs_runtime::__private::Call::enter(__site);
+//         let __ret = ::obs_runtime::__private::body(move || -> u32 { left + right });
+//         __call.leave(::obs_runtime::__private::outcome!(&__ret));
+//         __ret
+//     }
+fn sync_body(model: &Model) -> TokenStream {
+    let Model { function, runtime, .. } = model;
+    let body = &function.body;
+    let enter = enter(model);
+    let output = function.output();
+    if matches!(output, Type::Never(_)) {
+        // Nothing comes after the body: the call ends when `__call` is dropped.
+        return quote!(#enter #body);
+    }
+    let ret = local("__ret");
+    let declared = match &function.sig.output {
+        syn::ReturnType::Default => None,
+        syn::ReturnType::Type(arrow, _) => {
+            let output = without_impl_trait(output);
+            Some(quote!(#arrow #output))
+        }
+    };
+    let block = braced(function, body);
+    let leave = leave(model);
+    let run = quote_spanned!(function.brace.span.join()=> move || #declared #block);
+    quote! {
+        #enter
+        let #ret = #runtime::__private::body(#run);
+        #leave
+        #ret
+    }
+}
+
+// Input:
+//     async fn add(left: u32, right: u32) -> u32 { left + right }
+// Output:
+//     async fn add(left: u32, right: u32) -> u32 {
+//         let __site = { .. };
+//         let mut __call = ::obs_runtime::__private::Call::enter(__site);
+//         let __ret = __call.run(async move {
+//             if false { return ::obs_runtime::__private::never::<u32>(); }
+//             left + right
+//         }).await;
+//         __call.leave(::obs_runtime::__private::outcome!(&__ret));
+//         __ret
+//     }
+fn future_body(model: &Model) -> TokenStream {
+    let Model { function, runtime, .. } = model;
+    let body = &function.body;
+    let enter = enter(model);
+    let (call, ret) = (local("__call"), local("__ret"));
+    let output = function.output();
+    if matches!(output, Type::Never(_)) {
+        return quote!(#enter #call.run(async move { #body }).await);
+    }
+    // The first `return` fixes the type that every later one, and the last expression, coerce to.
+    let pinned = matches!(function.sig.output, syn::ReturnType::Type(..)).then(|| {
+        let output = without_impl_trait(output);
+        quote! {
+            if false {
+                return #runtime::__private::never::<#output>();
+            }
+        }
+    });
+    let block = braced(function, &quote!(#pinned #body));
+    let leave = leave(model);
+    quote! {
+        #enter
+        let #ret = #call.run(async move #block).await;
+        #leave
+        #ret
+    }
+}
+
+/// `let __site = ..; let mut __call = ..;`, with labels and fields evaluated only if somebody listens.
+fn enter(model: &Model) -> TokenStream {
+    let Model { runtime, labels, fields, .. } = model;
+    let (site, call) = (local("__site"), local("__call"));
+    let declaration = declaration(model);
+    let parameters = labels.iter().filter(|label| label.ret.is_none());
+    if fields.is_empty() && labels.iter().all(|label| label.ret.is_some()) {
+        return quote! {
+            let #site = { #declaration };
+            let mut #call = #runtime::__private::Call::enter(#site);
+        };
+    }
+    let labels = parameters.map(|Label { span, ty, value, .. }| {
+        quote_spanned!(*span=> .with::<#ty>(&#value))
+    });
+    let values = fields.iter().map(|field| {
+        let value = &field.value;
+        match field.how {
+            Recorded::Value => quote!(&#value),
+            Recorded::Display => quote!(&#runtime::__private::display(&#value)),
+            Recorded::Debug => quote!(&#runtime::__private::debug(&#value)),
+        }
+    });
+    quote! {
+        let #site = { #declaration };
+        let mut #call = #runtime::__private::Call::new(#site);
+        if #call.on() {
+            #call.begin(#runtime::__private::labels() #(#labels)*, &[#(#values),*]);
+        }
+    }
+}
+
+/// The static that describes the function, in a block of its own so that no name meets a user's.
+fn declaration(model: &Model) -> TokenStream {
+    let Model { runtime, level, .. } = model;
+    let name = match &model.name {
+        Name::InModule(ident) => {
+            let tail = format!("::{ident}");
+            quote!(::core::concat!(::core::module_path!(), #tail))
+        }
+        Name::Given(name) => quote!(#name),
+    };
+    let target = model.target.as_ref().map_or_else(|| quote!(::core::module_path!()), |target| quote!(#target));
+    let fields = model.fields.iter().map(|field| &field.name);
+    let spec = spec(model);
+    let check = (!model.labels.is_empty() || matches!(model.failures, Failures::Kinds(_))).then(|| check(model, &name));
+    quote! {
+        use #runtime::__private as __obs;
+        #check
+        __obs::site!(#name, #target, #level, [#(#fields),*], #spec)
+    }
+}
+
+/// `__obs::Spec::new()` and one call for each thing that is not the default.
+fn spec(model: &Model) -> TokenStream {
+    let mut spec = quote!(__obs::Spec::new());
+    let mut with = |call: TokenStream| spec.extend(quote!(.#call));
+    if model.function.sig.asyncness.is_some() {
+        with(quote!(future()));
+    }
+    if let Some(metric) = &model.metric {
+        with(quote!(metric(#metric)));
+    }
+    let (results, parameters): (Vec<_>, Vec<_>) = model.labels.iter().partition(|label| label.ret.is_some());
+    if !parameters.is_empty() {
+        let dimensions = parameters.iter().map(|label| dimension(label));
+        with(quote!(labels(&[#(#dimensions),*])));
+    }
+    if !results.is_empty() {
+        let dimensions = results.iter().map(|label| dimension(label));
+        with(quote!(result_labels(&[#(#dimensions),*])));
+    }
+    match &model.failures {
+        Failures::Never => with(quote!(infallible())),
+        Failures::Unnamed => {}
+        Failures::Kinds(kind) => with(quote!(errors::<#kind>())),
+    }
+    if let Some(buckets) = &model.buckets {
+        with(quote!(buckets(&[#(#buckets),*])));
+    }
+    if let Some(kind) = &model.kind {
+        with(quote!(kind(__obs::SpanKind::#kind)));
+    }
+    if let Some(level) = &model.err_level {
+        with(quote!(err_level(__obs::Level::#level)));
+    }
+    if let Some(level) = &model.ok_level {
+        with(quote!(ok_level(__obs::Level::#level)));
+    }
+    if let Some(nanos) = model.slow_nanos {
+        with(quote!(slow_nanos(#nanos)));
+    }
+    for (on, off) in [(model.span, "no_span"), (model.metrics, "no_metrics"), (model.log, "no_log")] {
+        if !on {
+            let off = format_ident!("{off}");
+            with(quote!(#off()));
+        }
+    }
+    spec
+}
+
+/// The compile-time check of the budget, reported at the labels.
+fn check(model: &Model, name: &TokenStream) -> TokenStream {
+    let dimensions = model.labels.iter().map(dimension);
+    let budget = model.budget;
+    let spec = match &model.failures {
+        Failures::Never => quote!(__obs::Spec::new().infallible()),
+        Failures::Unnamed => quote!(__obs::Spec::new()),
+        Failures::Kinds(kind) => quote!(__obs::Spec::new().errors::<#kind>()),
+    };
+    let future = model.function.sig.asyncness.map(|_| quote!(.future()));
+    let span = model.labels.first().map_or_else(Span::mixed_site, |label| label.span);
+    quote_spanned!(span=> const _: () = __obs::check_budget(#name, &[#(#dimensions),*], &#spec #future, #budget);)
+}
+
+fn dimension(label: &Label) -> TokenStream {
+    let Label { name, span, ty, .. } = label;
+    quote_spanned!(*span=> __obs::dimension::<#ty>(#name))
+}
+
+/// What comes after the body: labels of the result, and the outcome.
+fn leave(model: &Model) -> TokenStream {
+    let Model { runtime, labels, failures, .. } = model;
+    let (call, ret) = (local("__call"), local("__ret"));
+    let results = labels.iter().filter_map(|label| {
+        let (Label { span, ty, value, .. }, bound) = (label, label.ret.as_ref()?);
+        Some(quote_spanned!(*span=> #call.result_label::<#ty>(&{ let #bound = &#ret; #value });))
+    });
+    let outcome = match failures {
+        Failures::Kinds(kind) => quote!(#runtime::__private::outcome!(&#ret, #kind)),
+        Failures::Never | Failures::Unnamed => quote!(#runtime::__private::outcome!(&#ret)),
+    };
+    quote! {
+        #(#results)*
+        #call.leave(#outcome);
+    }
+}
+
+/// The tokens between the function's own braces, so that errors and coverage see the user's lines.
+fn braced(function: &Function, body: &TokenStream) -> TokenStream {
+    let mut block = TokenStream::new();
+    function.brace.surround(&mut block, |inner| body.to_tokens(inner));
+    block
+}
+
+/// A closure can't name `impl Trait` as its return type; the compiler infers that part.
+fn without_impl_trait(mut ty: Type) -> Type {
+    struct Erase;
+    impl VisitMut for Erase {
+        fn visit_type_mut(&mut self, ty: &mut Type) {
+            if matches!(ty, Type::ImplTrait(_)) {
+                *ty = syn::parse_quote!(_);
+            } else {
+                syn::visit_mut::visit_type_mut(self, ty);
+            }
+        }
+    }
+    Erase.visit_type_mut(&mut ty);
+    ty
+}
+
+/// A local that no token of the user's can name.
+fn local(name: &str) -> Ident {
+    Ident::new(name, Span::mixed_site())
+}

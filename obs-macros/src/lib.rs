@@ -1,0 +1,111 @@
+//! The macros of `obs-runtime`. Depend on that crate, which re-exports them; this one has no use on its own.
+//!
+//! Each macro has three stages, one file or folder each: tokens become arguments that keep their
+//! spans (`args`), arguments become a validated model with no default left open (`model`), and the
+//! model becomes tokens, which cannot fail (`expand`). Errors are collected on the way and all
+//! reported at once, beside the user's item.
+
+mod args;
+mod errors;
+mod expand;
+mod function;
+mod label;
+mod model;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+use proc_macro::TokenStream;
+
+/// Observes a function: its logs, its rate, errors and duration, and its span.
+///
+/// Works on synchronous and `async` functions and methods. Every call ends in one of four outcomes,
+/// the same in the metric, the span and the log line: `ok`, `error` (a `Result` that is `Err`),
+/// `panic`, and `cancelled` (an `async` call dropped before it was ready).
+///
+/// ```
+/// use obs_runtime::{Label, observe};
+///
+/// #[derive(Clone, Copy, Debug, Label)]
+/// enum Method { Card, Bank, Wallet }
+///
+/// #[derive(Debug, Label)]
+/// enum PaymentError { Declined(String), Timeout }
+/// # impl std::fmt::Display for PaymentError {
+/// #     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { write!(f, "{self:?}") }
+/// # }
+///
+/// #[observe(
+///     labels(method, retry: bool = attempt > 1),
+///     fields(order_id = %order_id, amount),
+///     err(kind = PaymentError),
+///     slow = "500ms",
+/// )]
+/// async fn charge(order_id: &str, amount: u64, method: Method, attempt: u32) -> Result<u64, PaymentError> {
+///     if amount > 10_000 { Err(PaymentError::Declined("over the limit".into())) } else { Ok(amount) }
+/// }
+/// ```
+///
+/// # Arguments
+///
+/// | argument | meaning | default |
+/// |---|---|---|
+/// | `name = "…"` | the span's name and the `function` label, segments separated by `::` | `module::path::function` |
+/// | `metric = "…"` | metric families of this name instead of the shared `function_*` ones | `function` |
+/// | `labels(a, b: T = expr, c: T = ret => expr)` | metric labels: a parameter, an expression over the parameters, an expression over a reference to the return value | none |
+/// | `fields(x, %y, ?z, k = expr)` | span and log context: a parameter, by `Display`, by `Debug`, any expression | none |
+/// | `err(kind = T, level = "…")` | failures counted by the variant of `T`, the error type; level of the failure's log line | one kind, `"error"` |
+/// | `ok(level = "…")` | level of the success line | `"debug"` |
+/// | `slow = "…"` | a call that takes at least this long is logged at WARN: `"500ms"`, `"1.5s"` | off |
+/// | `level = "…"` | level of the span | `"info"` |
+/// | `target = "…"` | target of the span and its log lines | `module_path!()` |
+/// | `kind = "…"` | OpenTelemetry span kind: `internal`, `server`, `client`, `producer`, `consumer` | `"internal"` |
+/// | `buckets = [..]` | upper bounds of the duration histogram in seconds, ascending | 5 ms to 10 s |
+/// | `budget = N` | how many combinations of labels and outcomes this function may have | 300 |
+/// | `no_span`, `no_metrics`, `no_log` | switches one signal off | all on |
+/// | `crate = path` | where `obs_runtime` lives: an absolute path | `::obs_runtime` |
+///
+/// # Labels are bounded
+///
+/// A label's type must say at compile time how many values it has (the `Label` trait). A `String`
+/// does not, so it is a compile error as a label; it belongs in `fields(..)`. The product of all
+/// label cardinalities and outcomes must stay within the budget, or `cargo check` fails with the sum
+/// spelled out.
+///
+/// # What the function keeps
+///
+/// Its signature, attributes and docs stay as written; the body runs inside a closure (or an `async`
+/// block) of the declared return type. Argument values are recorded only where named in `fields`.
+#[proc_macro_attribute]
+pub fn observe(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    expand::observe(arguments.into(), item.into()).into()
+}
+
+/// Makes an enum usable as a metric label: each variant is one value.
+///
+/// Variants may carry payloads, which are ignored: an error enum derives `Label` to be counted by
+/// variant. A variant's value is its name in `snake_case`, unless said otherwise:
+///
+/// ```
+/// use obs_runtime::Label;
+///
+/// #[derive(Label)]
+/// #[label(rename_all = "kebab-case")]
+/// enum Plan {
+///     Free,
+///     ProYearly,           // "pro-yearly"
+///     #[label("legacy")]
+///     Custom(u32),         // "legacy"
+/// }
+/// assert_eq!(Plan::CARDINALITY, 3);
+/// assert_eq!(Plan::value(Plan::ProYearly.index()), "pro-yearly");
+/// assert_eq!(Plan::value(Plan::Custom(7).index()), "legacy");
+/// ```
+///
+/// `rename_all` takes `snake_case` (the default), `kebab-case`, `lowercase`, `UPPERCASE`,
+/// `SCREAMING_SNAKE_CASE`, `camelCase` and `PascalCase`. `#[label(crate = path)]` says where
+/// `obs_runtime` lives.
+#[proc_macro_derive(Label, attributes(label))]
+pub fn derive_label(item: TokenStream) -> TokenStream {
+    label::derive(item.into()).into()
+}

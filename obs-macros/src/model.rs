@@ -1,0 +1,402 @@
+//! Second stage: arguments and function together, validated, with no default left open.
+
+use crate::args::{Args, FieldArg, LabelArg, LabelValue, Recorded};
+use crate::errors::Errors;
+use crate::function::Function;
+use proc_macro2::{Ident, Span};
+use quote::{format_ident, quote};
+use syn::visit_mut::VisitMut;
+use syn::ext::IdentExt;
+use syn::{Expr, GenericParam, Lifetime, Lit, LitStr, Path, Type};
+
+/// Everything the expansion needs to know, checked.
+pub(crate) struct Model {
+    pub(crate) function: Function,
+    pub(crate) runtime: Path,
+    pub(crate) name: Name,
+    pub(crate) target: Option<String>,
+    /// A variant of `tracing`'s `Level`, by name.
+    pub(crate) level: Ident,
+    pub(crate) metric: Option<String>,
+    pub(crate) labels: Vec<Label>,
+    pub(crate) fields: Vec<Field>,
+    pub(crate) failures: Failures,
+    pub(crate) err_level: Option<Ident>,
+    pub(crate) ok_level: Option<Ident>,
+    pub(crate) slow_nanos: Option<u64>,
+    /// A variant of the runtime's `SpanKind`, by name.
+    pub(crate) kind: Option<Ident>,
+    pub(crate) buckets: Option<Vec<Expr>>,
+    pub(crate) budget: usize,
+    pub(crate) span: bool,
+    pub(crate) metrics: bool,
+    pub(crate) log: bool,
+}
+
+/// The function's name as spans and metrics show it.
+pub(crate) enum Name {
+    /// `module_path!()` and this.
+    InModule(String),
+    Given(String),
+}
+
+pub(crate) struct Label {
+    pub(crate) name: String,
+    /// Where the user wrote the label: errors about its type belong here.
+    pub(crate) span: Span,
+    pub(crate) ty: Type,
+    pub(crate) value: Expr,
+    /// The name that `value` gives to the return value, if it looks at that.
+    pub(crate) ret: Option<Ident>,
+}
+
+pub(crate) struct Field {
+    pub(crate) name: String,
+    pub(crate) how: Recorded,
+    pub(crate) value: Expr,
+}
+
+/// Which `error` outcomes the function can have.
+pub(crate) enum Failures {
+    /// The return type shows that there are none.
+    Never,
+    /// One outcome for all failures.
+    Unnamed,
+    /// One outcome for each value of this `Label`.
+    Kinds(Type),
+}
+
+const LEVELS: &[(&str, &str)] =
+    &[("trace", "TRACE"), ("debug", "DEBUG"), ("info", "INFO"), ("warn", "WARN"), ("error", "ERROR")];
+
+const KINDS: &[(&str, &str)] = &[
+    ("internal", "Internal"),
+    ("server", "Server"),
+    ("client", "Client"),
+    ("producer", "Producer"),
+    ("consumer", "Consumer"),
+];
+
+/// Keys that every log line writes itself.
+const RESERVED_FIELDS: &[&str] = &[
+    "time", "level", "msg", "message", "target", "function", "trace_id", "span_id", "outcome", "error",
+    "error.kind", "duration_ms",
+];
+
+/// Labels that the metric families write themselves.
+const RESERVED_LABELS: &[&str] = &["function", "outcome", "error", "le", "quantile"];
+
+const DEFAULT_BUDGET: usize = 300;
+
+impl Model {
+    /// Checks the arguments against the function. With a mistake noted there is no model.
+    pub(crate) fn build(args: Args, function: Function, errors: &mut Errors) -> Option<Self> {
+        check_function(&function, errors);
+        let fields = fields(args.fields, errors);
+        let labels = labels(args.labels, &function, errors);
+        let err = args.err.unwrap_or_default();
+        let ok = args.ok.unwrap_or_default();
+        if let (Some(span), Some(first)) = (args.no_metrics, labels.first()) {
+            errors.at(first.span, "`labels` have no metric to label beside `no_metrics`; drop one of the two");
+            let _ = span;
+        }
+        if let (Some(_), Some(buckets)) = (args.no_metrics, &args.buckets) {
+            errors.on(buckets, "`buckets` have no histogram beside `no_metrics`; drop one of the two");
+        }
+        let model = Self {
+            name: name(args.name, &function, errors),
+            runtime: args.runtime.unwrap_or_else(|| syn::parse_quote!(::obs_runtime)),
+            target: args.target.map(|target| target.value()),
+            level: choice(args.level.as_ref(), "level", LEVELS, errors)
+                .unwrap_or_else(|| format_ident!("INFO")),
+            metric: args.metric.and_then(|metric| metric_name(&metric, errors)),
+            labels,
+            fields,
+            failures: err.kind.map_or_else(|| failures(&function.output()), Failures::Kinds),
+            err_level: choice(err.level.as_ref(), "level", LEVELS, errors),
+            ok_level: choice(ok.level.as_ref(), "level", LEVELS, errors),
+            slow_nanos: args.slow.and_then(|slow| duration(&slow, errors)),
+            kind: choice(args.kind.as_ref(), "kind", KINDS, errors),
+            buckets: args.buckets.map(|array| buckets(array.elems.into_iter().collect(), errors)),
+            budget: args
+                .budget
+                .and_then(|budget| errors.keep(budget.base10_parse()))
+                .unwrap_or(DEFAULT_BUDGET),
+            span: args.no_span.is_none(),
+            metrics: args.no_metrics.is_none(),
+            log: args.no_log.is_none(),
+            function,
+        };
+        errors.is_empty().then_some(model)
+    }
+}
+
+fn check_function(function: &Function, errors: &mut Errors) {
+    if let Some(constness) = &function.sig.constness {
+        errors.on(
+            constness,
+            "a `const fn` can't be observed: it may run in the compiler; drop `const`, or observe its caller",
+        );
+    }
+    if let Some(variadic) = &function.sig.variadic {
+        errors.on(variadic, "a C-variadic function can't be observed; observe its caller");
+    }
+}
+
+fn name(given: Option<LitStr>, function: &Function, errors: &mut Errors) -> Name {
+    let Some(given) = given else {
+        return Name::InModule(function.sig.ident.unraw().to_string());
+    };
+    let name = given.value();
+    let valid = name.split("::").all(|segment| {
+        !segment.is_empty() && segment.chars().all(|c| c.is_alphanumeric() || "_-.<>#".contains(c))
+    });
+    if !valid {
+        errors.on(
+            &given,
+            "`name` is a path: segments of letters, digits, `_`, `-` and `.`, separated by `::`, such as \"shop::charge\"",
+        );
+    }
+    Name::Given(name)
+}
+
+/// Metric names by the Prometheus data model, less the colon, which is for recording rules.
+fn metric_name(given: &LitStr, errors: &mut Errors) -> Option<String> {
+    let name = given.value();
+    let problem = if !is_metric_identifier(&name) {
+        "`metric` is a Prometheus name: ASCII letters, digits and `_`, not starting with a digit, such as \"payments\""
+    } else if ["_total", "_seconds", "_calls"].iter().any(|suffix| name.ends_with(suffix)) {
+        "`metric` is the stem of a name: `_calls_total` and `_duration_seconds` are added to it"
+    } else {
+        return Some(name);
+    };
+    errors.on(given, problem);
+    None
+}
+
+fn is_metric_identifier(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+fn labels(args: Option<Vec<LabelArg>>, function: &Function, errors: &mut Errors) -> Vec<Label> {
+    let mut labels: Vec<Label> = Vec::new();
+    for arg in args.unwrap_or_default() {
+        let name = arg.name.unraw().to_string();
+        let span = arg.name.span();
+        check_label_name(&name, span, errors);
+        if labels.iter().any(|label| label.name == name) {
+            errors.at(span, format!("the label `{name}` is given twice; keep one"));
+        }
+        let Some(ty) = label_type(&arg, function, errors) else { continue };
+        let ident = &arg.name;
+        let (value, ret) = match arg.value {
+            None => (syn::parse_quote!(#ident), None),
+            Some(LabelValue::Expr(expr)) => (expr, None),
+            Some(LabelValue::Result { ret, expr }) => (expr, Some(ret)),
+        };
+        labels.push(Label { name, span, ty, value, ret });
+    }
+    // Labels of the result are known last, so their place in a series' index is last too.
+    labels.sort_by_key(|label| label.ret.is_some());
+    labels
+}
+
+fn check_label_name(name: &str, span: Span, errors: &mut Errors) {
+    if RESERVED_LABELS.contains(&name) {
+        errors.at(span, format!("the label `{name}` is written by the metric itself; choose another name"));
+    } else if !is_metric_identifier(name) || name.starts_with("__") {
+        errors.at(
+            span,
+            format!("`{name}` is no Prometheus label name: ASCII letters, digits and `_`, not starting with a digit or `__`"),
+        );
+    }
+}
+
+/// The type of a label as a static can name it: no references, no borrowed lifetimes.
+fn label_type(arg: &LabelArg, function: &Function, errors: &mut Errors) -> Option<Type> {
+    let name = &arg.name;
+    let mut ty = match (&arg.ty, &arg.value) {
+        (Some(ty), _) => ty.clone(),
+        (None, Some(_)) => {
+            errors.at(name.span(), format!("the type of this label is not in the signature: write `{name}: Type = ..`"));
+            return None;
+        }
+        (None, None) => {
+            let Some(ty) = function.parameter(name) else {
+                errors.at(
+                    name.span(),
+                    format!("no parameter is called `{name}`: name one, or write `{name}: Type = expression`"),
+                );
+                return None;
+            };
+            ty.clone()
+        }
+    };
+    while let Type::Reference(reference) = ty {
+        ty = *reference.elem;
+    }
+    if let Some(parameter) = names_generic(&ty, function) {
+        errors.at(
+            name.span(),
+            format!("the label's type depends on `{parameter}`, so its values can't be counted here; use a concrete type"),
+        );
+        return None;
+    }
+    StaticLifetimes.visit_type_mut(&mut ty);
+    if arg.ty.is_none() {
+        // Written in the signature, but wrong only as a label: say so where the label is.
+        ty = respan(&ty, name.span());
+    }
+    Some(ty)
+}
+
+/// The generic parameter (or `Self`) that the type mentions, which a static inside the function can't.
+fn names_generic(ty: &Type, function: &Function) -> Option<String> {
+    struct Find<'a>(&'a Function, Option<String>);
+    impl VisitMut for Find<'_> {
+        fn visit_path_mut(&mut self, path: &mut Path) {
+            if let Some(first) = path.segments.first() {
+                let generic = self.0.sig.generics.params.iter().any(|param| match param {
+                    GenericParam::Type(param) => param.ident == first.ident,
+                    GenericParam::Const(param) => param.ident == first.ident,
+                    GenericParam::Lifetime(_) => false,
+                });
+                if generic || first.ident == "Self" {
+                    self.1 = Some(first.ident.to_string());
+                }
+            }
+            syn::visit_mut::visit_path_mut(self, path);
+        }
+        fn visit_type_impl_trait_mut(&mut self, node: &mut syn::TypeImplTrait) {
+            self.1 = Some(quote!(#node).to_string());
+        }
+    }
+    let mut find = Find(function, None);
+    find.visit_type_mut(&mut ty.clone());
+    find.1
+}
+
+struct StaticLifetimes;
+
+impl VisitMut for StaticLifetimes {
+    fn visit_lifetime_mut(&mut self, lifetime: &mut Lifetime) {
+        lifetime.ident = Ident::new("static", lifetime.ident.span());
+    }
+}
+
+fn respan(ty: &Type, span: Span) -> Type {
+    fn spanned(tokens: proc_macro2::TokenStream, span: Span) -> proc_macro2::TokenStream {
+        tokens
+            .into_iter()
+            .map(|mut token| {
+                if let proc_macro2::TokenTree::Group(group) = &token {
+                    let inner = spanned(group.stream(), span);
+                    token = proc_macro2::Group::new(group.delimiter(), inner).into();
+                }
+                // Names keep resolving where the user wrote them.
+                token.set_span(span.resolved_at(token.span()));
+                token
+            })
+            .collect()
+    }
+    syn::parse2(spanned(quote!(#ty), span)).unwrap_or_else(|_| ty.clone())
+}
+
+fn fields(args: Option<Vec<FieldArg>>, errors: &mut Errors) -> Vec<Field> {
+    let mut fields: Vec<Field> = Vec::new();
+    for FieldArg { name, span, how, value } in args.unwrap_or_default() {
+        if RESERVED_FIELDS.contains(&name.as_str()) {
+            errors.at(span, format!("the field `{name}` is written by the log line itself; choose another name"));
+        }
+        if fields.iter().any(|field| field.name == name) {
+            errors.at(span, format!("the field `{name}` is given twice; keep one"));
+        }
+        fields.push(Field { name, how, value });
+    }
+    fields
+}
+
+/// Types that show at a glance that they are no `Result`; of any other the runtime finds out.
+fn failures(output: &Type) -> Failures {
+    const PLAIN: &[&str] = &[
+        "bool", "char", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "isize", "u8", "u16", "u32", "u64",
+        "u128", "usize", "str", "String", "Vec", "Option", "HashMap", "BTreeMap", "HashSet", "BTreeSet",
+    ];
+    match output {
+        Type::Tuple(_) | Type::Reference(_) | Type::Array(_) | Type::Slice(_) | Type::Never(_) | Type::Ptr(_) => {
+            Failures::Never
+        }
+        Type::Path(path)
+            if path.qself.is_none()
+                && path.path.segments.last().is_some_and(|last| PLAIN.iter().any(|plain| last.ident == plain)) =>
+        {
+            Failures::Never
+        }
+        _ => Failures::Unnamed,
+    }
+}
+
+/// One of a few words, as the variant it stands for.
+fn choice(given: Option<&LitStr>, key: &str, words: &[(&str, &str)], errors: &mut Errors) -> Option<Ident> {
+    let given = given?;
+    let written = given.value().to_ascii_lowercase();
+    if let Some((_, variant)) = words.iter().find(|(word, _)| *word == written) {
+        return Some(format_ident!("{variant}"));
+    }
+    let valid = words.iter().map(|(word, _)| format!("\"{word}\"")).collect::<Vec<_>>().join(", ");
+    errors.on(given, format!("`{key}` is one of {valid}"));
+    None
+}
+
+/// `"500ms"` in nanoseconds.
+fn duration(given: &LitStr, errors: &mut Errors) -> Option<u64> {
+    const UNITS: &[(&str, f64)] = &[("ns", 1.0), ("us", 1e3), ("ms", 1e6), ("s", 1e9), ("m", 60e9)];
+    let text = given.value();
+    let unit = text.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
+    let number = text[..text.len() - unit.len()].parse::<f64>();
+    let scale = UNITS.iter().find(|(name, _)| *name == unit.trim());
+    if let (Ok(number), Some((_, scale))) = (number, scale) {
+        let nanos = number * scale;
+        if nanos >= 1.0 && nanos < 1e18 {
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked above")]
+            return Some(nanos as u64);
+        }
+    }
+    errors.on(given, "a duration above zero is a number and a unit of `ns`, `us`, `ms`, `s` or `m`, such as \"500ms\"");
+    None
+}
+
+/// Histogram bounds: finite, above zero, ascending, each checked at its own literal.
+fn buckets(bounds: Vec<Expr>, errors: &mut Errors) -> Vec<Expr> {
+    if bounds.is_empty() {
+        errors.at(Span::call_site(), "`buckets` needs at least one bound, such as `buckets = [0.01, 0.1, 1.0]`");
+    }
+    let mut last = 0.0;
+    let mut checked = Vec::new();
+    for bound in bounds {
+        let number = match &bound {
+            Expr::Lit(literal) => match &literal.lit {
+                Lit::Float(float) => float.base10_parse::<f64>().ok(),
+                Lit::Int(int) => int.base10_parse::<f64>().ok(),
+                _ => None,
+            },
+            _ => None,
+        };
+        match number {
+            None => errors.on(&bound, "a bucket bound is a number of seconds, such as `0.25`"),
+            Some(number) if !number.is_finite() || number <= 0.0 => {
+                errors.on(&bound, "a bucket bound is a finite number of seconds above zero");
+            }
+            Some(number) if number <= last => {
+                errors.on(&bound, format!("bucket bounds ascend: {number} comes after {last}"));
+            }
+            Some(number) => {
+                last = number;
+                let literal = proc_macro2::Literal::f64_unsuffixed(number);
+                checked.push(syn::parse_quote!(#literal));
+            }
+        }
+    }
+    checked
+}

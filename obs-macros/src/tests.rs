@@ -1,0 +1,1 @@
+//! The expansion is a pure function, so it is tested as one.

@@ -1,0 +1,59 @@
+//! The admin endpoints: `/metrics`, `/health/live` and `/health/ready`.
+
+use axum::Router;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use std::io;
+use std::net::TcpListener;
+use std::thread;
+
+/// The endpoints, to mount in a server of the application's own.
+///
+/// ```
+/// let app: axum::Router = axum::Router::new().merge(obs_runtime::admin::router());
+/// ```
+pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
+    let router = Router::new()
+        .route("/health/live", get(async || health(true)))
+        .route("/health/ready", get(async || health(crate::setup::ready())));
+    #[cfg(feature = "prometheus")]
+    let router = router.route("/metrics", get(metrics));
+    router
+}
+
+#[cfg(feature = "prometheus")]
+async fn metrics(headers: axum::http::HeaderMap) -> Response {
+    use crate::metrics::{TextFormat, encode};
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    let format = TextFormat::for_accept(accept);
+    ([(header::CONTENT_TYPE, format.content_type())], encode(format)).into_response()
+}
+
+/// By the IETF draft on health checks: `pass` or `fail`, and a status code that says the same.
+fn health(passes: bool) -> Response {
+    let (code, body) = if passes {
+        (StatusCode::OK, "{\"status\":\"pass\"}")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "{\"status\":\"fail\"}")
+    };
+    let headers = [(header::CONTENT_TYPE, "application/health+json"), (header::CACHE_CONTROL, "no-store")];
+    (code, headers, body).into_response()
+}
+
+/// Serves the endpoints on a thread with an async runtime of its own, so that they answer while the
+/// application's is stuck.
+pub(crate) fn serve(listener: TcpListener) -> io::Result<()> {
+    listener.set_nonblocking(true)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    thread::Builder::new().name("obs-admin".into()).spawn(move || {
+        let served = runtime.block_on(async {
+            let listener = tokio::net::TcpListener::from_std(listener)?;
+            axum::serve(listener, router()).await
+        });
+        if let Err(error) = served {
+            tracing::error!(target: "obs_runtime::admin", %error, "the admin server has ended");
+        }
+    })?;
+    Ok(())
+}

@@ -1,0 +1,364 @@
+//! One observed call, from its first line to its outcome.
+
+use crate::context::{FrameKind, Span, with_stack};
+use crate::label::LabelIndex;
+use crate::outcome::{ErrorRef, Outcome};
+use crate::site::Site;
+use crate::store::{self, Shape, outcome};
+use crate::subscriber::{self, Foreign};
+use crate::trace::{self, Finished, SpanError};
+use crate::{Label, clock, state};
+use pin_project_lite::pin_project;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use tracing_core::field::{Value, Visit};
+use tracing_core::Level;
+
+/// A call of an observed function. Dropped before [`leave`](Call::leave), it panicked or was cancelled.
+#[derive(Debug)]
+pub struct Call {
+    site: &'static Site,
+    started: u64,
+    /// The position of the call's labels; those of the result follow when it is there.
+    labels: usize,
+    result: Option<usize>,
+    progress: Progress,
+    span: Open,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    /// Nobody listens, or all is said.
+    Silent,
+    Begun,
+    /// A poll of the future is under way; if this is what a dropped call says, it panicked.
+    Polling,
+}
+
+/// Where the call's span is.
+#[derive(Debug)]
+enum Open {
+    Nowhere,
+    /// A synchronous call: on this thread's stack, at this place.
+    Frame(usize),
+    /// A future: here, and on the stack of whoever polls it.
+    Own(Box<Span>),
+    /// In a subscriber that is not ours.
+    Foreign(Box<Foreign>),
+}
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug)]
+enum End<'a> {
+    Ok,
+    Error { kind: usize, error: ErrorRef<'a> },
+    Panic,
+    Cancelled,
+}
+
+impl Call {
+    /// A call that has not begun.
+    #[inline]
+    #[must_use]
+    pub fn new(site: &'static Site) -> Self {
+        Self { site, started: 0, labels: 0, result: None, progress: Progress::Silent, span: Open::Nowhere }
+    }
+
+    /// A call without labels and fields, begun if anybody listens.
+    #[inline]
+    #[must_use]
+    pub fn enter(site: &'static Site) -> Self {
+        let mut call = Self::new(site);
+        if call.on() {
+            call.begin(LabelIndex::default(), &[]);
+        }
+        call
+    }
+
+    /// Whether anybody listens.
+    #[inline]
+    #[must_use]
+    pub fn on(&self) -> bool {
+        state::running()
+    }
+
+    /// Begins the call.
+    pub fn begin(&mut self, labels: LabelIndex, values: &[&dyn Value]) {
+        let Some(shape) = self.site.shape() else { return };
+        self.labels = labels.0;
+        self.progress = Progress::Begun;
+        if self.site.spec.metrics {
+            store::started(shape);
+        }
+        if self.site.spec.span || self.site.spec.log {
+            self.open(values);
+        }
+        self.started = clock::now();
+    }
+
+    fn open(&mut self, values: &[&dyn Value]) {
+        let site = self.site;
+        if !subscriber::is_ours() {
+            self.span = if site.spec.span { Open::Foreign(Foreign::open(site, values)) } else { Open::Nowhere };
+            return;
+        }
+        let record = |visitor: &mut dyn Visit| {
+            for (field, value) in site.metadata.fields().iter().zip(values) {
+                value.record(&field, visitor);
+            }
+        };
+        let open = with_stack(|stack| {
+            if site.spec.future {
+                let span = stack.open(&site.metadata, Some(site.function()), site.spans(), |fields| record(fields));
+                Open::Own(Box::new(span))
+            } else {
+                Open::Frame(stack.push_call(site, |fields| record(fields)))
+            }
+        });
+        self.span = open.unwrap_or(Open::Nowhere);
+    }
+
+    /// Adds a label of the result.
+    #[inline]
+    pub fn result_label<L: Label>(&mut self, label: &L) {
+        let index = label.index().min(L::CARDINALITY - 1);
+        self.result = Some(self.result.unwrap_or(0) * (L::CARDINALITY + 1) + index);
+    }
+
+    /// Polls the body's future inside the call's span.
+    #[inline]
+    pub fn run<F: Future>(&mut self, future: F) -> Running<'_, F> {
+        Running { call: self, future }
+    }
+
+    /// Ends the call: the function has returned.
+    #[inline]
+    pub fn leave(&mut self, outcome: Outcome<'_>) {
+        if self.progress != Progress::Silent {
+            self.end(match outcome {
+                Outcome::Ok => End::Ok,
+                Outcome::Error { kind, error } => End::Error { kind, error },
+            });
+        }
+    }
+
+    fn end(&mut self, end: End<'_>) {
+        let ended = clock::now();
+        self.progress = Progress::Silent;
+        let Some(shape) = self.site.shape() else { return };
+        let ticks = ended.saturating_sub(self.started);
+        let series = self.series(shape, end);
+        if self.site.spec.metrics {
+            store::finished(shape, series, ticks);
+        }
+        match std::mem::replace(&mut self.span, Open::Nowhere) {
+            Open::Nowhere => {}
+            Open::Foreign(foreign) => foreign.close(),
+            Open::Frame(depth) => self.conclude(end, shape, series, ended, depth, Vec::new()),
+            Open::Own(mut span) => {
+                let failures = std::mem::take(&mut span.failures);
+                if let Some(depth) = with_stack(|stack| stack.enter(&span, FrameKind::Observed)) {
+                    self.conclude(end, shape, series, ended, depth, failures);
+                }
+            }
+        }
+    }
+
+    fn series(&self, shape: &Shape, end: End<'_>) -> usize {
+        let outcome = match end {
+            End::Ok => outcome::OK,
+            End::Error { kind, .. } => shape.error(kind),
+            End::Panic => shape.panic(),
+            End::Cancelled => shape.cancelled(),
+        };
+        // Of a call that did not return, the result's labels all have the value behind their last.
+        let result = self.result.unwrap_or(shape.result_values - 1);
+        (self.labels * shape.result_values + result) * shape.outcomes + outcome
+    }
+
+    /// Log line, exported span and the word to the caller, of the frame at `depth`, which is left.
+    fn conclude(
+        &self,
+        end: End<'_>,
+        shape: &Shape,
+        series: usize,
+        ended: u64,
+        depth: usize,
+        mut failures: Vec<String>,
+    ) {
+        let spec = &self.site.spec;
+        let failure = end.failure(self.site);
+        let slow = ended.saturating_sub(self.started) >= shape.slow_ticks;
+        let seen = with_stack(|stack| {
+            let frame = stack.frame(depth)?;
+            failures.extend_from_slice(&frame.failures);
+            Some((frame.trace.filter(|trace| trace.sampled && self.site.spans()), frame.parent, frame.id))
+        });
+        let Some((sampled, parent, id)) = seen.flatten() else { return };
+        let handed_on = failure.as_ref().is_some_and(|failure| {
+            failures.iter().any(|below| !below.is_empty() && failure.text.contains(below.as_str()))
+        });
+        let level = match end {
+            End::Ok if slow => Level::WARN,
+            End::Ok => spec.ok_level,
+            // The call below that failed first has logged it.
+            _ if handed_on => Level::DEBUG,
+            End::Error { .. } => spec.err_level,
+            End::Panic => Level::ERROR,
+            End::Cancelled => Level::WARN,
+        };
+        if spec.log && self.site.logs(level) {
+            self.log(level, end, slow, failure.as_ref(), ended);
+        }
+        let fields = sampled.and_then(|_| with_stack(|stack| stack.own_fields(depth)));
+        with_stack(|stack| {
+            stack.pop(depth);
+            if let Some(failure) = &failure {
+                stack.note_failure(&failure.text);
+            }
+        });
+        let recorded = id.and_then(subscriber::release);
+        if let (Some(trace), Some(mut fields)) = (sampled, fields) {
+            if let Some(recorded) = recorded {
+                fields.extend(&recorded, recorded.entries(0..recorded.len()), |_| true);
+            }
+            trace::submit(Finished {
+                metadata: &self.site.metadata,
+                call: Some((self.site, series)),
+                trace,
+                parent: parent.map(|parent| (parent.span_id, parent.remote)),
+                started: self.started,
+                ended,
+                outcome: end.name(),
+                error: failure,
+                fields,
+            });
+        }
+    }
+
+    #[cfg(feature = "log")]
+    fn log(&self, level: Level, end: End<'_>, slow: bool, failure: Option<&SpanError>, ended: u64) {
+        let function = self.site.function();
+        let name = function.rsplit("::").next().unwrap_or(function);
+        let happened = match end {
+            End::Ok if slow => "was slow",
+            End::Ok => "returned",
+            End::Error { .. } => "failed",
+            End::Panic => "panicked",
+            End::Cancelled => "was cancelled",
+        };
+        crate::log::call_ended(&crate::log::CallEnded {
+            level,
+            target: self.site.metadata.target(),
+            message: format_args!("{name} {happened}"),
+            ended,
+            outcome: end.name(),
+            error: failure.filter(|_| matches!(end, End::Error { .. })),
+            nanos: clock::nanos(ended.saturating_sub(self.started)),
+        });
+    }
+
+    #[cfg(not(feature = "log"))]
+    #[allow(clippy::unused_self, reason = "as with the feature")]
+    fn log(&self, _: Level, _: End<'_>, _: bool, _: Option<&SpanError>, _: u64) {}
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        match self.progress {
+            Progress::Silent => {}
+            Progress::Begun if self.site.spec.future => self.end(End::Cancelled),
+            Progress::Begun | Progress::Polling => self.end(End::Panic),
+        }
+    }
+}
+
+impl End<'_> {
+    /// The outcome's name in metrics, spans and logs.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Error { .. } => "error",
+            Self::Panic => "panic",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// What went wrong, and the text by which a caller that fails for the same reason is recognised.
+    fn failure(self, site: &Site) -> Option<SpanError> {
+        match self {
+            Self::Ok => None,
+            Self::Error { kind, error } => Some(SpanError {
+                kind: site.spec.error_kinds.map(|kinds| (kinds.value)(kind).into_owned()),
+                text: catch_unwind(AssertUnwindSafe(|| error.text()))
+                    .unwrap_or_else(|_| "[its formatter panicked]".to_owned()),
+            }),
+            Self::Panic => Some(SpanError { kind: None, text: "panicked".to_owned() }),
+            Self::Cancelled => Some(SpanError { kind: None, text: "cancelled".to_owned() }),
+        }
+    }
+}
+
+pin_project! {
+    /// The future of [`Call::run`].
+    #[derive(Debug)]
+    pub struct Running<'a, F> {
+        call: &'a mut Call,
+        #[pin]
+        future: F,
+    }
+}
+
+impl<F: Future> Future for Running<'_, F> {
+    type Output = F::Output;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        if this.call.progress == Progress::Silent {
+            return this.future.poll(cx);
+        }
+        this.call.progress = Progress::Polling;
+        let entered = Entered::new(&mut this.call.span);
+        let polled = this.future.poll(cx);
+        drop(entered);
+        this.call.progress = Progress::Begun;
+        polled
+    }
+}
+
+/// The call's span is entered until this is dropped, by a panic too.
+struct Entered<'a> {
+    span: &'a mut Open,
+    depth: Option<usize>,
+}
+
+impl<'a> Entered<'a> {
+    fn new(span: &'a mut Open) -> Self {
+        let depth = match span {
+            Open::Own(span) => with_stack(|stack| stack.enter(span, FrameKind::Observed)),
+            Open::Foreign(foreign) => {
+                foreign.enter();
+                None
+            }
+            Open::Nowhere | Open::Frame(_) => None,
+        };
+        Self { span, depth }
+    }
+}
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        match (&mut self.span, self.depth) {
+            (Open::Own(span), Some(depth)) => {
+                with_stack(|stack| {
+                    stack.give_back(depth, span);
+                    stack.pop(depth);
+                });
+            }
+            (Open::Foreign(foreign), _) => foreign.exit(),
+            _ => {}
+        }
+    }
+}

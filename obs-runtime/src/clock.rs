@@ -1,0 +1,93 @@
+//! Time: raw ticks of the time stamp counter on the hot path, wall time for what leaves the process.
+
+use quanta::Clock;
+use std::sync::OnceLock;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Calibrated once, when the runtime starts.
+static CLOCK: OnceLock<Clock> = OnceLock::new();
+
+fn clock() -> &'static Clock {
+    CLOCK.get_or_init(Clock::new)
+}
+
+/// The present, in ticks that mean nothing but their difference.
+#[inline]
+pub(crate) fn now() -> u64 {
+    clock().raw()
+}
+
+/// A difference of ticks in nanoseconds.
+pub(crate) fn nanos(ticks: u64) -> u64 {
+    clock().delta_as_nanos(0, ticks)
+}
+
+/// A duration in ticks.
+pub(crate) fn ticks(nanos: f64) -> u64 {
+    // A second's worth of ticks on any machine, long enough that rounding does not show.
+    const SAMPLE: u64 = 1 << 32;
+    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    {
+        (nanos * SAMPLE as f64 / self::nanos(SAMPLE) as f64).round() as u64
+    }
+}
+
+/// A moment known by both clocks. Taken anew each second, it follows adjustments of the wall clock.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Anchor {
+    ticks: u64,
+    unix_nanos: u64,
+}
+
+impl Anchor {
+    /// Before any moment: the first use takes a real one.
+    pub(crate) const NONE: Self = Self { ticks: 0, unix_nanos: 0 };
+
+    const MAX_AGE_NANOS: u64 = 1_000_000_000;
+
+    fn take() -> Self {
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self { ticks: now(), unix_nanos: u64::try_from(unix.as_nanos()).unwrap_or(u64::MAX) }
+    }
+
+    /// Nanoseconds since the epoch at a tick not long ago.
+    pub(crate) fn unix_nanos(&mut self, ticks: u64) -> u64 {
+        if self.unix_nanos == 0 || nanos(ticks.saturating_sub(self.ticks)) > Self::MAX_AGE_NANOS {
+            *self = Self::take();
+        }
+        if ticks >= self.ticks {
+            self.unix_nanos + nanos(ticks - self.ticks)
+        } else {
+            self.unix_nanos.saturating_sub(nanos(self.ticks - ticks))
+        }
+    }
+
+    /// The wall time at a tick not long ago.
+    pub(crate) fn system_time(&mut self, ticks: u64) -> SystemTime {
+        UNIX_EPOCH + Duration::from_nanos(self.unix_nanos(ticks))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_and_nanoseconds_convert_back_and_forth() {
+        for wanted in [1_000.0, 5e6, 1e9, 10e9] {
+            #[allow(clippy::cast_precision_loss)]
+            let back = nanos(ticks(wanted)) as f64;
+            assert!((back - wanted).abs() <= wanted * 1e-6 + 2.0, "{wanted} came back as {back}");
+        }
+    }
+
+    #[test]
+    fn anchored_time_agrees_with_the_wall_clock() {
+        let mut anchor = Anchor::NONE;
+        let tick = now();
+        let told = anchor.system_time(tick);
+        let real = SystemTime::now();
+        let apart = real.duration_since(told).unwrap_or_else(|error| error.duration());
+        assert!(apart < Duration::from_millis(100), "{apart:?}");
+    }
+}

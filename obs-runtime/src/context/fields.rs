@@ -1,0 +1,208 @@
+//! Fields as they will stand in a log line: written to JSON once, when they are recorded.
+
+use super::json::{write_formatted, write_string};
+use std::error::Error;
+use std::fmt;
+use std::ops::Range;
+use tracing_core::Field;
+use tracing_core::field::Visit;
+
+/// Recorded fields: `"key":value,` one behind the other, and where each part lies.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Fields {
+    bytes: Vec<u8>,
+    entries: Vec<Entry>,
+}
+
+/// One field's place in the bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry {
+    start: u32,
+    value: u32,
+    end: u32,
+}
+
+/// Keys of every line, which no field may write a second time.
+const RESERVED: &[&str] = &["time", "level", "msg", "target", "function", "trace_id", "span_id"];
+
+/// Stands before a field's name that is reserved.
+const RESERVED_PREFIX: &str = "field.";
+
+/// Bytes of fields that one scope may hold; what comes later is left out.
+const MAX_BYTES: usize = 64 * 1024;
+
+impl Fields {
+    pub(crate) const fn new() -> Self {
+        Self { bytes: Vec::new(), entries: Vec::new() }
+    }
+
+    /// How many fields there are.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.truncate(0);
+    }
+
+    /// Keeps the first `len` fields.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        self.entries.truncate(len);
+        self.bytes.truncate(self.entries.last().map_or(0, |last| last.end as usize));
+    }
+
+    /// The fields from the one at `from` on.
+    pub(crate) fn entries(&self, range: Range<usize>) -> &[Entry] {
+        self.entries.get(range).unwrap_or_default()
+    }
+
+    /// The bytes of a run of entries: `"key":value,"key":value,`
+    pub(crate) fn bytes_of(&self, entries: &[Entry]) -> &[u8] {
+        match (entries.first(), entries.last()) {
+            (Some(first), Some(last)) => &self.bytes[first.start as usize..last.end as usize],
+            _ => &[],
+        }
+    }
+
+    /// The key as JSON writes it, without quotes.
+    pub(crate) fn key(&self, entry: &Entry) -> &[u8] {
+        &self.bytes[entry.start as usize + 1..entry.value as usize - 2]
+    }
+
+    /// The value as JSON.
+    #[cfg(any(feature = "log", feature = "otlp"))]
+    pub(crate) fn value(&self, entry: &Entry) -> &[u8] {
+        &self.bytes[entry.value as usize..entry.end as usize - 1]
+    }
+
+    /// Whether a field of the same key stands in `others`.
+    pub(crate) fn shadowed(&self, entry: &Entry, others: &Self, entries: &[Entry]) -> bool {
+        let key = self.key(entry);
+        entries.iter().any(|other| others.key(other) == key)
+    }
+
+    /// Appends those fields of another set that `keep` lets through.
+    pub(crate) fn extend(&mut self, from: &Self, entries: &[Entry], mut keep: impl FnMut(&Entry) -> bool) {
+        for entry in entries {
+            if keep(entry) && self.bytes.len() < MAX_BYTES {
+                let start = self.bytes.len();
+                self.bytes.extend_from_slice(&from.bytes[entry.start as usize..entry.end as usize]);
+                self.entries.push(Entry {
+                    start: offset(start),
+                    value: offset(start) + (entry.value - entry.start),
+                    end: offset(self.bytes.len()),
+                });
+            }
+        }
+    }
+
+    /// Appends one field, whose value `write` appends as JSON.
+    pub(crate) fn push(&mut self, key: &str, write: impl FnOnce(&mut Vec<u8>)) {
+        if self.bytes.len() >= MAX_BYTES {
+            return;
+        }
+        let start = offset(self.bytes.len());
+        if RESERVED.contains(&key) {
+            write_string(&mut self.bytes, &format!("{RESERVED_PREFIX}{key}"));
+        } else {
+            write_string(&mut self.bytes, key);
+        }
+        self.bytes.push(b':');
+        let value = offset(self.bytes.len());
+        write(&mut self.bytes);
+        self.bytes.push(b',');
+        self.entries.push(Entry { start, value, end: offset(self.bytes.len()) });
+    }
+
+    /// Appends a string field.
+    #[cfg(feature = "log")]
+    pub(crate) fn push_str(&mut self, key: &str, value: &str) {
+        self.push(key, |out| write_string(out, value));
+    }
+}
+
+/// The limit on a scope and on a value keep every offset far below four billion.
+fn offset(bytes: usize) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX)
+}
+
+/// What `tracing` hands over, field by field.
+impl Visit for Fields {
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.push(field.name(), |out| {
+            // JSON has no words for the infinite and the undefined.
+            let quote = if value.is_finite() { "" } else { "\"" };
+            out.extend_from_slice(format!("{quote}{value:?}{quote}").as_bytes());
+        });
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.push(field.name(), |out| out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes()));
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.push(field.name(), |out| out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes()));
+    }
+
+    fn record_i128(&mut self, field: &Field, value: i128) {
+        self.push(field.name(), |out| out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes()));
+    }
+
+    fn record_u128(&mut self, field: &Field, value: u128) {
+        self.push(field.name(), |out| out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes()));
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.push(field.name(), |out| out.extend_from_slice(if value { b"true" } else { b"false" }));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.push(field.name(), |out| write_string(out, value));
+    }
+
+    fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
+        let text = crate::outcome::ErrorRef::Error(value).text();
+        self.push(field.name(), |out| write_string(out, &text));
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.push(field.name(), |out| write_formatted(out, value));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(fields: &Fields) -> String {
+        String::from_utf8_lossy(fields.bytes_of(fields.entries(0..fields.len()))).into_owned()
+    }
+
+    #[test]
+    fn fields_are_json_one_behind_the_other() {
+        let mut fields = Fields::new();
+        fields.push("a", |out| out.extend_from_slice(b"1"));
+        fields.push("b\"", |out| write_string(out, "x\n"));
+        assert_eq!(text(&fields), r#""a":1,"b\"":"x\n","#);
+        let entry = fields.entries(1..2)[0];
+        assert_eq!(fields.key(&entry), br#"b\""#);
+        fields.truncate(1);
+        assert_eq!(text(&fields), r#""a":1,"#);
+    }
+
+    #[test]
+    fn keys_of_the_line_itself_are_renamed() {
+        let mut fields = Fields::new();
+        fields.push("level", |out| out.extend_from_slice(b"1"));
+        assert_eq!(text(&fields), r#""field.level":1,"#);
+    }
+
+    #[test]
+    fn a_scope_does_not_grow_without_end() {
+        let mut fields = Fields::new();
+        for _ in 0..100_000 {
+            fields.push("key", |out| write_string(out, "some value"));
+        }
+        assert!(fields.bytes.len() <= MAX_BYTES + 64);
+    }
+}

@@ -1,0 +1,173 @@
+//! JSON values, written piece by piece into one buffer. Valid whatever the input.
+
+use std::fmt::{self, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Longer values are cut, with a mark that says how much is missing.
+const MAX_VALUE_BYTES: usize = 4096;
+
+/// Appends a JSON string.
+pub(crate) fn write_string(out: &mut Vec<u8>, text: &str) {
+    write_with(out, |string| string.write_str(text));
+}
+
+/// Appends what a user's formatter prints as a JSON string. A formatter that panics is survived.
+pub(crate) fn write_formatted(out: &mut Vec<u8>, value: &dyn fmt::Debug) {
+    write_with(out, |string| {
+        catch_unwind(AssertUnwindSafe(|| write!(string, "{value:?}"))).unwrap_or_else(|_| {
+            string.write_str("[its formatter panicked]")
+        })
+    });
+}
+
+fn write_with(out: &mut Vec<u8>, write: impl FnOnce(&mut JsonString<'_>) -> fmt::Result) {
+    out.push(b'"');
+    let mut string = JsonString { out, left: MAX_VALUE_BYTES, cut: 0 };
+    if write(&mut string).is_err() {
+        let _ = string.write_str("[its formatter failed]");
+    }
+    let cut = string.cut;
+    if cut > 0 {
+        let _ = write!(Unescaped(out), "…[{cut} bytes cut]");
+    }
+    out.push(b'"');
+}
+
+/// Escapes what is written to it, up to a limit.
+struct JsonString<'a> {
+    out: &'a mut Vec<u8>,
+    left: usize,
+    cut: usize,
+}
+
+impl Write for JsonString<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let kept = if text.len() <= self.left { text } else { &text[..text.floor_char_boundary(self.left)] };
+        self.cut += text.len() - kept.len();
+        self.left = if kept.len() == text.len() { self.left - kept.len() } else { 0 };
+        escape(self.out, kept);
+        Ok(())
+    }
+}
+
+struct Unescaped<'a>(&'a mut Vec<u8>);
+
+impl Write for Unescaped<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.extend_from_slice(text.as_bytes());
+        Ok(())
+    }
+}
+
+/// For each byte, what follows the backslash in JSON: 0 for none, `u` for a code point.
+const ESCAPES: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut control = 0;
+    while control < 0x20 {
+        table[control] = b'u';
+        control += 1;
+    }
+    table[0x08] = b'b';
+    table[0x09] = b't';
+    table[0x0a] = b'n';
+    table[0x0c] = b'f';
+    table[0x0d] = b'r';
+    table[b'"' as usize] = b'"';
+    table[b'\\' as usize] = b'\\';
+    table
+};
+
+fn escape(out: &mut Vec<u8>, text: &str) {
+    let bytes = text.as_bytes();
+    let mut copied = 0;
+    for (i, byte) in bytes.iter().enumerate() {
+        let escape = ESCAPES[usize::from(*byte)];
+        if escape == 0 {
+            continue;
+        }
+        out.extend_from_slice(&bytes[copied..i]);
+        copied = i + 1;
+        if escape == b'u' {
+            const HEX: &[u8; 16] = b"0123456789abcdef";
+            let (high, low) = (HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]);
+            out.extend_from_slice(&[b'\\', b'u', b'0', b'0', high, low]);
+        } else {
+            out.extend_from_slice(&[b'\\', escape]);
+        }
+    }
+    out.extend_from_slice(&bytes[copied..]);
+}
+
+/// The text of a JSON string that this module wrote, without its quotes; other values as they are.
+#[cfg(any(feature = "log", feature = "otlp"))]
+pub(crate) fn unescape(json: &[u8]) -> String {
+    let text = String::from_utf8_lossy(json);
+    let Some(inner) = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')) else {
+        return text.into_owned();
+    };
+    let mut out = String::with_capacity(inner.len());
+    let mut chars = inner.chars();
+    while let Some(c) = chars.next() {
+        if c != '\\' {
+            out.push(c);
+            continue;
+        }
+        match chars.next() {
+            Some('b') => out.push('\u{8}'),
+            Some('t') => out.push('\t'),
+            Some('n') => out.push('\n'),
+            Some('f') => out.push('\u{c}'),
+            Some('r') => out.push('\r'),
+            Some('u') => {
+                let hex: String = chars.by_ref().take(4).collect();
+                let code = u32::from_str_radix(&hex, 16).ok().and_then(char::from_u32);
+                out.push(code.unwrap_or(char::REPLACEMENT_CHARACTER));
+            }
+            Some(other) => out.push(other),
+            None => {}
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(text: &str) -> String {
+        let mut out = Vec::new();
+        write_string(&mut out, text);
+        String::from_utf8(out).expect("UTF-8")
+    }
+
+    #[test]
+    #[cfg(feature = "log")]
+    fn every_character_survives_a_round_trip() {
+        let all: String = (0..0x300).filter_map(char::from_u32).chain("\u{2028}😀".chars()).collect();
+        let json = written(&all);
+        assert!(json.bytes().all(|byte| byte >= 0x20));
+        assert_eq!(unescape(json.as_bytes()), all);
+    }
+
+    #[test]
+    fn a_huge_value_is_cut_between_characters_and_says_so() {
+        let json = written(&"é".repeat(MAX_VALUE_BYTES));
+        assert!(json.ends_with(&format!("é…[{MAX_VALUE_BYTES} bytes cut]\"")), "{}", &json[json.len() - 40..]);
+    }
+
+    #[test]
+    fn a_formatter_that_panics_or_fails_is_survived() {
+        struct Bad(bool);
+        impl fmt::Debug for Bad {
+            fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+                assert!(self.0, "on purpose");
+                Err(fmt::Error)
+            }
+        }
+        for (bad, expected) in [(true, "\"[its formatter failed]\""), (false, "\"[its formatter panicked]\"")] {
+            let mut out = Vec::new();
+            write_formatted(&mut out, &Bad(bad));
+            assert_eq!(out, expected.as_bytes());
+        }
+    }
+}

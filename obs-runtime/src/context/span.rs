@@ -1,0 +1,52 @@
+//! A span off the stack: what has to survive while a future waits, or another thread holds the span.
+
+use super::Fields;
+use crate::trace::TraceContext;
+use std::fmt;
+use tracing_core::Metadata;
+
+/// An open span that is entered now and then, by one thread or another.
+pub(crate) struct Span {
+    pub(crate) metadata: &'static Metadata<'static>,
+    /// The nearest observed function, this span's own included.
+    pub(crate) function: Option<&'static str>,
+    /// The identity that log lines and children see: the span's own, or its parent's where it has none.
+    pub(crate) trace: Option<TraceContext>,
+    pub(crate) parent: Option<Parent>,
+    /// Inherited fields, then the span's own.
+    pub(crate) fields: Fields,
+    /// How many of the fields are inherited.
+    pub(crate) inherited: usize,
+    /// Whether two fields have the same key.
+    pub(crate) shadows: bool,
+    /// Errors that calls below returned, see [`super::Frame::failures`].
+    pub(crate) failures: Vec<String>,
+    /// The number by which `tracing` knows the span, if anybody asked for it.
+    pub(crate) id: Option<u64>,
+    /// When it opened, in ticks.
+    pub(crate) started: u64,
+}
+
+/// The span above another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Parent {
+    pub(crate) span_id: u64,
+    /// In another process.
+    pub(crate) remote: bool,
+}
+
+impl Span {
+    /// Appends the field `record` writes, as one of the span's own.
+    pub(crate) fn record(&mut self, record: impl FnOnce(&mut Fields)) {
+        let before = self.fields.len();
+        record(&mut self.fields);
+        let (old, new) = self.fields.entries(0..self.fields.len()).split_at(before);
+        self.shadows |= new.iter().any(|entry| self.fields.shadowed(entry, &self.fields, old));
+    }
+}
+
+impl fmt::Debug for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Span").field("name", &self.metadata.name()).field("trace", &self.trace).finish_non_exhaustive()
+    }
+}

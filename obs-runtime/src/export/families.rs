@@ -1,0 +1,186 @@
+//! The store as metric families: a snapshot per scrape, with every series' labels spelled out.
+
+use crate::clock;
+use crate::label::{Dimension, digits};
+use crate::site::{SHARED_METRIC, Site};
+use crate::store::{FunctionSnapshot, Series, Shape, functions, outcome, snapshot};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Unit;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Functions with at most so many label combinations have all their series from the start.
+const ZEROED_COMBINATIONS: usize = 64;
+
+/// The labels of one series, in the order of the function's declaration.
+type Labels = Vec<(&'static str, Cow<'static, str>)>;
+
+/// How many series all observed functions can have.
+pub(super) fn declared_series() -> usize {
+    functions()
+        .iter()
+        .filter(|site| site.spec.metrics)
+        .filter_map(|site| Some(combinations(site.shape()?) * site.spec.possible_outcomes()))
+        .sum()
+}
+
+fn combinations(shape: &Shape) -> usize {
+    shape.series / shape.outcomes
+}
+
+/// `function_calls_total`, `function_duration_seconds` and `function_calls_in_flight`, and the same
+/// for each `metric = ".."`.
+#[derive(Debug)]
+pub(super) struct StoreCollector;
+
+impl Collector for StoreCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let mut families: BTreeMap<&str, Family> = BTreeMap::new();
+        families.entry(SHARED_METRIC).or_default();
+        for function in snapshot() {
+            families.entry(function.site.spec.metric).or_default().add(&function);
+        }
+        families.into_iter().try_for_each(|(stem, family)| family.encode(stem, &mut encoder))
+    }
+}
+
+/// What is scraped under one stem. Functions of the same name and labels are one to the reader.
+#[derive(Default)]
+struct Family {
+    calls: BTreeMap<Labels, u64>,
+    durations: BTreeMap<Labels, (&'static [f64], Series)>,
+    in_flight: BTreeMap<Labels, u64>,
+}
+
+impl Family {
+    fn add(&mut self, function: &FunctionSnapshot) {
+        let site = function.site;
+        let Some(shape) = site.shape() else { return };
+        *self.in_flight.entry(vec![("function", site.function().into())]).or_default() += function.in_flight;
+        let zeroed = combinations(shape) <= ZEROED_COMBINATIONS;
+        for (place, series) in function.series.iter().enumerate() {
+            let (combination, outcome) = (place / shape.outcomes, place % shape.outcomes);
+            if series.is_none() && !(zeroed && possible(site, shape, combination, outcome)) {
+                continue;
+            }
+            let (calls, duration) = labels(site, shape, combination, outcome);
+            *self.calls.entry(calls).or_default() += series.as_ref().map_or(0, Series::count);
+            if series.is_none() && outcome != outcome::OK {
+                // A counter at zero is what a rate needs; an empty histogram says nothing more.
+                continue;
+            }
+            let bounds = shape.buckets.seconds;
+            let empty = || (bounds, Series { sum: 0, buckets: vec![0; bounds.len() + 1] });
+            let (into, sum) = self.durations.entry(duration).or_insert_with(empty);
+            if let Some(series) = series {
+                sum.add(&rebucketed(series, bounds, into));
+            }
+        }
+    }
+
+    fn encode(self, stem: &str, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let shared = stem == SHARED_METRIC;
+        let of = if shared { "observed functions".to_owned() } else { format!("functions observed as {stem}") };
+        let [calls_name, duration_name, in_flight_name] =
+            ["calls", "duration", "calls_in_flight"].map(|name| format!("{stem}_{name}"));
+        let help = format!("Calls of {of} by outcome");
+        let mut calls = encoder.encode_descriptor(&calls_name, &help, None, MetricType::Counter)?;
+        for (labels, count) in &self.calls {
+            ConstCounter::new(*count).encode(calls.encode_family(labels)?)?;
+        }
+        let help = format!("How long calls of {of} took");
+        let unit = Some(&Unit::Seconds);
+        let mut durations = encoder.encode_descriptor(&duration_name, &help, unit, MetricType::Histogram)?;
+        for (labels, (bounds, series)) in &self.durations {
+            let bounds = bounds.iter().copied().chain([f64::INFINITY]);
+            let buckets: Vec<(f64, u64)> = bounds.zip(series.buckets.iter().copied()).collect();
+            #[allow(clippy::cast_precision_loss, reason = "nanoseconds of a sum that is a float in the end")]
+            let seconds = clock::nanos(series.sum) as f64 / 1e9;
+            let mut metric = durations.encode_family(labels)?;
+            metric.encode_histogram::<NoLabelSet>(seconds, series.count(), &buckets, None)?;
+        }
+        let help = format!("Calls of {of} that have begun and not ended");
+        let mut in_flight = encoder.encode_descriptor(&in_flight_name, &help, None, MetricType::Gauge)?;
+        for (labels, count) in &self.in_flight {
+            let count = i64::try_from(*count).unwrap_or(i64::MAX);
+            ConstGauge::new(count).encode(in_flight.encode_family(labels)?)?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether a call can end in that series at all.
+fn possible(site: &Site, shape: &Shape, combination: usize, outcome: usize) -> bool {
+    let returned = outcome != shape.panic() && outcome != shape.cancelled();
+    // Labels of the result are all known, or, if there was no result, none is.
+    let result = digits(&widened(site.spec.result_labels), combination % shape.result_values);
+    let known = result.iter().zip(site.spec.result_labels).filter(|(digit, label)| **digit < label.cardinality);
+    let labelled = if returned { known.count() == result.len() } else { known.count() == 0 };
+    let can_fail = site.spec.fallible || site.spec.error_kinds.is_some();
+    let can_end_so = match outcome {
+        outcome::OK => true,
+        _ if outcome == shape.panic() => true,
+        _ if outcome == shape.cancelled() => site.spec.future,
+        _ => can_fail,
+    };
+    labelled && can_end_so
+}
+
+/// The result's labels with one more value each, which stands for "no result".
+fn widened(labels: &[Dimension]) -> Vec<Dimension> {
+    labels.iter().map(|label| Dimension { cardinality: label.cardinality + 1, ..*label }).collect()
+}
+
+/// The labels of a series in the counter, and in the histogram, which does not tell errors apart.
+fn labels(site: &Site, shape: &Shape, combination: usize, outcome: usize) -> (Labels, Labels) {
+    let spec = &site.spec;
+    let (name, kind) = match outcome {
+        outcome::OK => ("ok", None),
+        _ if outcome == shape.panic() => ("panic", None),
+        _ if outcome == shape.cancelled() => ("cancelled", None),
+        _ => ("error", spec.error_kinds.map(|kinds| (kinds.value)(outcome - outcome::FIRST_ERROR))),
+    };
+    let mut duration: Labels = vec![("function", site.function().into()), ("outcome", name.into())];
+    let (parameters, result) = (combination / shape.result_values, combination % shape.result_values);
+    let of_parameters = spec.labels.iter().zip(digits(spec.labels, parameters));
+    let of_result = spec.result_labels.iter().zip(digits(&widened(spec.result_labels), result));
+    for (label, digit) in of_parameters.chain(of_result) {
+        // An empty value is an absent label, to Prometheus and here.
+        let known = (digit < label.cardinality).then(|| (label.value)(digit)).filter(|text| !text.is_empty());
+        duration.extend(known.map(|text| (label.name, text)));
+    }
+    let mut calls = duration.clone();
+    calls.extend(kind.filter(|kind| !kind.is_empty()).map(|kind| ("error", kind)));
+    (calls, duration)
+}
+
+/// A series in other buckets: each count goes to the first bucket that is sure to hold it.
+fn rebucketed(series: &Series, from: &[f64], into: &[f64]) -> Series {
+    if from == into {
+        return series.clone();
+    }
+    let mut buckets = vec![0; into.len() + 1];
+    for (place, count) in series.buckets.iter().enumerate() {
+        let bound = from.get(place).copied().unwrap_or(f64::INFINITY);
+        buckets[into.iter().take_while(|wider| **wider < bound).count()] += count;
+    }
+    Series { sum: series.sum, buckets }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_buckets_hold_what_they_are_sure_of() {
+        let series = Series { sum: 9, buckets: vec![1, 2, 3, 4] };
+        let wider = rebucketed(&series, &[0.1, 0.5, 1.0], &[0.5, 2.0]);
+        assert_eq!(wider.buckets, [3, 3, 4]);
+        assert_eq!(wider.count(), series.count());
+    }
+}

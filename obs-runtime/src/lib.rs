@@ -1,0 +1,68 @@
+//! Annotate a function once and get its logs, its rate, errors and duration, and its spans, with the
+//! number of time series proven by the compiler.
+//!
+//! ```
+//! use obs_runtime::{Label, observe};
+//!
+//! #[derive(Clone, Copy, Debug, Label)]
+//! enum Method { Card, Bank, Wallet }
+//!
+//! #[observe(labels(method), fields(order_id = %order_id))]
+//! async fn charge(order_id: u64, method: Method) -> Result<(), std::io::Error> {
+//!     tracing::info!("asking the bank"); // carries order_id, trace_id and span_id
+//!     Ok(())
+//! }
+//! ```
+//!
+//! [`observe`] is the attribute and has the reference of its arguments; [`Label`] is what makes a
+//! value fit for a metric label. An application starts the runtime with [`init`]; until then an
+//! annotated function costs one relaxed load. Libraries annotate with `default-features = false`.
+//!
+//! # Features
+//!
+//! | feature | brings | default |
+//! |---|---|---|
+//! | `log` | log lines on stdout, records of the `log` crate included | yes |
+//! | `prometheus` | [`metrics`]: a `prometheus-client` registry and its text | yes |
+//! | `admin` | [`admin`]: a server for `/metrics` and `/health/*` | yes |
+//! | `otlp` | spans to an OpenTelemetry collector over HTTP/protobuf | no |
+
+#![forbid(unsafe_code)]
+
+#[cfg(feature = "admin")]
+pub mod admin;
+mod bounded;
+mod budget;
+mod call;
+mod clock;
+mod context;
+mod export;
+mod label;
+#[cfg(feature = "log")]
+mod log;
+mod outcome;
+#[doc(hidden)]
+#[path = "private.rs"]
+pub mod __private;
+mod setup;
+mod site;
+mod state;
+mod store;
+mod subscriber;
+mod trace;
+
+pub use bounded::Bounded;
+pub use label::Label;
+#[cfg(feature = "log")]
+pub use log::Format as LogFormat;
+pub use obs_macros::{Label, observe};
+pub use setup::{Builder, Flushed, Guard, InitError, builder, flush, init};
+pub use trace::{ParseTraceparentError, Sampler, Scope, Scoped, TraceContext};
+
+/// Metrics: the registry, and its text.
+#[cfg(feature = "prometheus")]
+pub mod metrics {
+    pub use crate::export::prometheus::{TextFormat, encode, registry};
+    /// The library whose metrics the registry takes.
+    pub use prometheus_client;
+}

@@ -1,0 +1,124 @@
+//! One line: a flat JSON object, or text for a person.
+
+use super::text;
+use crate::context::{Entry, Fields, Frame, Stack, write_string};
+use tracing_core::Level;
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Format {
+    /// Text if stdout is a terminal, else JSON.
+    #[default]
+    Auto,
+    /// One JSON object a line.
+    Json,
+    /// Text for a person.
+    Text,
+    /// Text for a person, with colours.
+    ColorText,
+}
+
+/// What a line says, but for its context.
+pub(super) struct Parts<'a> {
+    pub(super) level: Level,
+    pub(super) target: &'a str,
+    /// RFC 3339.
+    pub(super) time: &'a [u8],
+    /// As a JSON string; empty if there is none.
+    pub(super) message: &'a [u8],
+    pub(super) fields: &'a Fields,
+}
+
+pub(super) struct Line<'a> {
+    pub(super) parts: &'a Parts<'a>,
+    pub(super) context: Option<&'a Stack>,
+}
+
+impl<'a> Line<'a> {
+    /// Appends the line, its end included.
+    pub(super) fn write(&self, format: Format, out: &mut Vec<u8>) {
+        match format {
+            Format::Auto | Format::Json => self.write_json(out),
+            Format::Text => text::write(self, false, out),
+            Format::ColorText => text::write(self, true, out),
+        }
+        out.push(b'\n');
+    }
+
+    pub(super) fn top(&self) -> Option<&'a Frame> {
+        self.context?.top()
+    }
+
+    fn write_json(&self, out: &mut Vec<u8>) {
+        let Parts { level, target, time, message, fields } = self.parts;
+        out.extend_from_slice(b"{\"time\":\"");
+        out.extend_from_slice(time);
+        out.extend_from_slice(b"\",\"level\":\"");
+        out.extend_from_slice(level.as_str().as_bytes());
+        out.extend_from_slice(b"\",\"msg\":");
+        out.extend_from_slice(if message.is_empty() { b"\"\"" } else { message });
+        out.extend_from_slice(b",\"target\":");
+        write_string(out, target);
+        out.push(b',');
+        if let Some(top) = self.top() {
+            if let Some(function) = top.function {
+                out.extend_from_slice(b"\"function\":");
+                write_string(out, function);
+                out.push(b',');
+            }
+            if let Some(trace) = top.trace {
+                push_id(out, b"\"trace_id\":\"", &trace.trace_id.to_be_bytes());
+                push_id(out, b"\"span_id\":\"", &trace.span_id.to_be_bytes());
+            }
+        }
+        self.context_fields(|fields, run| out.extend_from_slice(fields.bytes_of(run)));
+        self.own_fields(|run| out.extend_from_slice(fields.bytes_of(run)));
+        // Every member has written the comma behind it.
+        out.pop();
+        out.push(b'}');
+    }
+
+    /// Hands over the fields of the enclosing spans in runs, less those that an inner field replaces.
+    pub(super) fn context_fields(&self, mut each: impl FnMut(&Fields, &[Entry])) {
+        let (Some(stack), Some(top)) = (self.context, self.top()) else { return };
+        let visible = stack.visible(top);
+        let own = self.parts.fields;
+        let own_entries = own.entries(0..own.len());
+        let replaced = |entry: &Entry, inner: &[Entry]| {
+            let by_event = !own_entries.is_empty() && stack.fields().shadowed(entry, own, own_entries);
+            by_event || stack.fields().shadowed(entry, stack.fields(), inner)
+        };
+        if !Stack::has_shadows(top) && !visible.iter().any(|entry| replaced(entry, &[])) {
+            each(stack.fields(), visible);
+            return;
+        }
+        for (i, entry) in visible.iter().enumerate() {
+            if !replaced(entry, &visible[i + 1..]) {
+                each(stack.fields(), std::slice::from_ref(entry));
+            }
+        }
+    }
+
+    /// Hands over the line's own fields in runs, of equal keys the last.
+    pub(super) fn own_fields(&self, mut each: impl FnMut(&[Entry])) {
+        let own = self.parts.fields;
+        let entries = own.entries(0..own.len());
+        let replaced = |i: usize| own.shadowed(&entries[i], own, &entries[i + 1..]);
+        if !(0..entries.len()).any(replaced) {
+            each(entries);
+            return;
+        }
+        for i in (0..entries.len()).filter(|i| !replaced(*i)) {
+            each(&entries[i..=i]);
+        }
+    }
+}
+
+/// `"key":"0123abcd",` with the number in lower-case hexadecimal digits.
+fn push_id(out: &mut Vec<u8>, key: &[u8], id: &[u8]) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    out.extend_from_slice(key);
+    out.extend(id.iter().flat_map(|byte| [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]));
+    out.extend_from_slice(b"\",");
+}

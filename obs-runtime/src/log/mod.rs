@@ -1,0 +1,159 @@
+//! Log lines: put together on the calling thread, written by one of their own.
+
+mod bridge;
+mod line;
+mod text;
+mod time;
+mod writer;
+
+pub(crate) use bridge::install as install_bridge;
+pub use line::Format;
+pub(crate) use writer::{Output, dropped, flush, start};
+
+use crate::clock::{self, Anchor};
+use crate::context::{Fields, Stack, with_stack, write_formatted, write_string};
+use crate::trace::SpanError;
+use line::{Line, Parts};
+use std::cell::RefCell;
+use std::fmt;
+use time::Stamp;
+use tracing_core::field::Visit;
+use tracing_core::{Event, Field, Level};
+
+/// What is needed to put a line together, kept from one line to the next.
+struct Buffers {
+    message: Vec<u8>,
+    fields: Fields,
+    line: Vec<u8>,
+    anchor: Anchor,
+    stamp: Stamp,
+}
+
+thread_local! {
+    static BUFFERS: RefCell<Buffers> = const {
+        RefCell::new(Buffers {
+            message: Vec::new(),
+            fields: Fields::new(),
+            line: Vec::new(),
+            anchor: Anchor::NONE,
+            stamp: Stamp::NONE,
+        })
+    };
+}
+
+/// How an observed call ended, for its line.
+pub(crate) struct CallEnded<'a> {
+    pub(crate) level: Level,
+    pub(crate) target: &'a str,
+    pub(crate) message: fmt::Arguments<'a>,
+    /// In ticks.
+    pub(crate) ended: u64,
+    pub(crate) outcome: &'static str,
+    pub(crate) error: Option<&'a SpanError>,
+    pub(crate) nanos: u64,
+}
+
+/// Writes the line of a `tracing` event.
+pub(crate) fn event(event: &Event<'_>) {
+    let metadata = event.metadata();
+    write(*metadata.level(), metadata.target(), clock::now(), |message, fields| {
+        event.record(&mut EventFields { message, fields });
+    });
+}
+
+/// Writes the line of an observed call's end.
+pub(crate) fn call_ended(call: &CallEnded<'_>) {
+    write(call.level, call.target, call.ended, |message, fields| {
+        write_string(message, &fmt::format(call.message));
+        fields.push_str("outcome", call.outcome);
+        if let Some(error) = call.error {
+            if let Some(kind) = &error.kind {
+                fields.push_str("error.kind", kind);
+            }
+            fields.push_str("error", &error.text);
+        }
+        fields.push("duration_ms", |out| push_millis(out, call.nanos));
+    });
+}
+
+/// Writes a line with the context of this thread.
+///
+/// Inside a formatter that is being run for another line there is nowhere to put one together: it is
+/// passed over and counted as dropped.
+pub(crate) fn write(level: Level, target: &str, ticks: u64, fill: impl FnOnce(&mut Vec<u8>, &mut Fields)) {
+    if !writer::running() {
+        return;
+    }
+    let written = BUFFERS.try_with(|buffers| {
+        let mut buffers = buffers.try_borrow_mut().ok()?;
+        let Buffers { message, fields, line, anchor, stamp } = &mut *buffers;
+        message.clear();
+        fields.clear();
+        line.clear();
+        fill(message, fields);
+        let time = stamp.of(anchor.unix_nanos(ticks));
+        let parts = Parts { level, target, time, message, fields };
+        let build = |stack: &mut Stack| writer::format().write(line, &parts, stack);
+        if with_stack(build).is_none() {
+            writer::format().write_without_context(line, &parts);
+        }
+        writer::push(ticks, line).then_some(())
+    });
+    if !matches!(written, Ok(Some(()))) {
+        writer::count_dropped(1);
+    }
+}
+
+/// Milliseconds with three digits behind the point.
+fn push_millis(out: &mut Vec<u8>, nanos: u64) {
+    let micros = nanos / 1_000;
+    out.extend_from_slice(format!("{}.{:03}", micros / 1_000, micros % 1_000).as_bytes());
+}
+
+/// Sets an event's message apart from its other fields.
+struct EventFields<'a> {
+    message: &'a mut Vec<u8>,
+    fields: &'a mut Fields,
+}
+
+macro_rules! forward {
+    ($($name:ident: $ty:ty),* $(,)?) => {$(
+        fn $name(&mut self, field: &Field, value: $ty) {
+            self.fields.$name(field, value);
+        }
+    )*};
+}
+
+impl Visit for EventFields<'_> {
+    forward! {
+        record_f64: f64, record_i64: i64, record_u64: u64, record_i128: i128, record_u128: u128,
+        record_bool: bool, record_error: &(dyn std::error::Error + 'static),
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if field.name() == "message" {
+            write_string(self.message, value);
+        } else {
+            self.fields.record_str(field, value);
+        }
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if field.name() == "message" {
+            write_formatted(self.message, value);
+        } else {
+            self.fields.record_debug(field, value);
+        }
+    }
+}
+
+/// A line under construction: see [`Line`].
+impl Format {
+    fn write(self, out: &mut Vec<u8>, parts: &Parts<'_>, stack: &Stack) {
+        Line { parts, context: Some(stack) }.write(self, out);
+    }
+
+    fn write_without_context(self, out: &mut Vec<u8>, parts: &Parts<'_>) {
+        Line { parts, context: None }.write(self, out);
+    }
+}

@@ -1,0 +1,61 @@
+//! A line as text, for a terminal.
+
+use super::line::{Line, Parts};
+use crate::context::{Entry, Fields, unescape};
+use std::ops::Range;
+use tracing_core::Level;
+
+/// The time of day within an RFC 3339 stamp, to the millisecond.
+const TIME_OF_DAY: Range<usize> = 11..23;
+
+/// Appends `14:06:51.123  INFO shop::orders: order placed order_id=A1`.
+pub(super) fn write(line: &Line<'_>, color: bool, out: &mut Vec<u8>) {
+    let Parts { level, target, time, message, fields } = line.parts;
+    let paint = |out: &mut Vec<u8>, code: &str, text: &str| {
+        let text = if color { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() };
+        out.extend_from_slice(text.as_bytes());
+    };
+    paint(out, "2", &String::from_utf8_lossy(time.get(TIME_OF_DAY).unwrap_or(time)));
+    out.push(b' ');
+    paint(out, color_of(*level), &format!("{:>5}", level.as_str()));
+    out.push(b' ');
+    paint(out, "2", target);
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(printable(&unescape(message)).as_bytes());
+    let push = |out: &mut Vec<u8>, fields: &Fields, run: &[Entry]| {
+        for entry in run {
+            let key = String::from_utf8_lossy(fields.key(entry)).into_owned();
+            out.push(b' ');
+            paint(out, "3", &key);
+            out.push(b'=');
+            out.extend_from_slice(value(fields.value(entry)).as_bytes());
+        }
+    };
+    line.own_fields(|run| push(out, fields, run));
+    line.context_fields(|fields, run| push(out, fields, run));
+    if let Some(trace) = line.top().and_then(|top| top.trace) {
+        paint(out, "2", &format!(" trace_id={:032x}", trace.trace_id));
+    }
+}
+
+fn color_of(level: Level) -> &'static str {
+    match level {
+        Level::ERROR => "31",
+        Level::WARN => "33",
+        Level::INFO => "32",
+        Level::DEBUG => "34",
+        _ => "35",
+    }
+}
+
+/// A value without quotes where it needs none.
+fn value(json: &[u8]) -> String {
+    let text = unescape(json);
+    let plain = !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || "-_.:/@+%".contains(c));
+    if plain { text } else { String::from_utf8_lossy(json).into_owned() }
+}
+
+/// A message can't move the cursor or start a line of its own.
+fn printable(text: &str) -> String {
+    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+}

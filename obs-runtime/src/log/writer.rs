@@ -1,0 +1,232 @@
+//! The writer: a bounded ring for each thread that logs, and one thread that empties them in order.
+//!
+//! A full ring drops the line and counts it, so neither a slow terminal nor a full disk holds a
+//! request up.
+
+use super::Format;
+use rtrb::{Consumer, Producer, RingBuffer};
+use std::cell::RefCell;
+use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+/// What one thread may log before the writer comes by.
+const RING_BYTES: usize = 256 * 1024;
+
+/// In front of each line: its length and its time in ticks.
+const HEADER_BYTES: usize = 12;
+
+/// How long the writer sleeps after it found something, and at most when it finds nothing.
+const BUSY: Duration = Duration::from_millis(2);
+const IDLE: Duration = Duration::from_millis(50);
+
+static WRITER: OnceLock<Writer> = OnceLock::new();
+static RUNNING: AtomicBool = AtomicBool::new(false);
+static DROPPED: AtomicU64 = AtomicU64::new(0);
+
+thread_local! {
+    static RING: RefCell<Option<Producer<u8>>> = const { RefCell::new(None) };
+}
+
+struct Writer {
+    format: Format,
+    rings: Mutex<Vec<Ring>>,
+    thread: Thread,
+    flushes: Mutex<Flushes>,
+    flushed: Condvar,
+}
+
+/// How many flushes were asked for, and how many of those are done.
+#[derive(Default)]
+struct Flushes {
+    asked: u64,
+    done: u64,
+}
+
+/// Where lines go.
+pub(crate) enum Output {
+    /// Standard output.
+    Stdout,
+    /// Anything else; text only if the format says so.
+    Other(Box<dyn Write + Send>),
+}
+
+/// Starts the writer's thread. A second call has no effect.
+pub(crate) fn start(format: Format, output: Output) -> io::Result<()> {
+    let (format, output): (Format, Box<dyn Write + Send>) = match output {
+        Output::Stdout => {
+            let terminal = io::stdout().is_terminal();
+            let auto = if terminal { Format::ColorText } else { Format::Json };
+            (if format == Format::Auto { auto } else { format }, Box::new(io::stdout()))
+        }
+        Output::Other(output) => (if format == Format::Auto { Format::Json } else { format }, output),
+    };
+    let thread = thread::Builder::new().name("obs-log".into()).spawn(move || {
+        // Parked until the static below is there to read.
+        while WRITER.get().is_none() {
+            thread::park_timeout(BUSY);
+        }
+        if let Some(writer) = WRITER.get() {
+            writer.run(output);
+        }
+    })?;
+    let _ = WRITER.set(Writer {
+        format,
+        rings: Mutex::default(),
+        thread: thread.thread().clone(),
+        flushes: Mutex::default(),
+        flushed: Condvar::new(),
+    });
+    RUNNING.store(true, Ordering::Release);
+    Ok(())
+}
+
+/// Whether lines are written at all.
+#[inline]
+pub(super) fn running() -> bool {
+    RUNNING.load(Ordering::Relaxed)
+}
+
+pub(super) fn format() -> Format {
+    WRITER.get().map_or(Format::Json, |writer| writer.format)
+}
+
+/// Hands a line over. False if it does not fit.
+pub(super) fn push(ticks: u64, line: &[u8]) -> bool {
+    let Some(writer) = WRITER.get() else { return false };
+    let Ok(len) = u32::try_from(line.len()) else { return false };
+    RING.try_with(|ring| {
+        let mut ring = ring.borrow_mut();
+        let ring = ring.get_or_insert_with(|| writer.new_ring());
+        if ring.slots() < HEADER_BYTES + line.len() {
+            return false;
+        }
+        // One chunk, so that the writer never sees a header without its line.
+        let Ok(mut chunk) = ring.write_chunk(HEADER_BYTES + line.len()) else { return false };
+        let (first, second) = chunk.as_mut_slices();
+        let mut header = [0; HEADER_BYTES];
+        header[..4].copy_from_slice(&len.to_le_bytes());
+        header[4..].copy_from_slice(&ticks.to_le_bytes());
+        fill(first, second, [&header, line]);
+        chunk.commit_all();
+        if ring.slots() < RING_BYTES / 2 {
+            writer.thread.unpark();
+        }
+        true
+    })
+    .unwrap_or(false)
+}
+
+/// Counts lines that are lost.
+pub(super) fn count_dropped(lines: u64) {
+    DROPPED.fetch_add(lines, Ordering::Relaxed);
+}
+
+/// How many lines have been lost.
+pub(crate) fn dropped() -> u64 {
+    DROPPED.load(Ordering::Relaxed)
+}
+
+/// Waits until every line logged so far is written, or the deadline has come.
+pub(crate) fn flush(deadline: Instant) -> bool {
+    let Some(writer) = WRITER.get() else { return true };
+    let mut flushes = lock(&writer.flushes);
+    flushes.asked += 1;
+    let wanted = flushes.asked;
+    writer.thread.unpark();
+    while flushes.done < wanted {
+        let Some(left) = deadline.checked_duration_since(Instant::now()) else { return false };
+        flushes = writer.flushed.wait_timeout(flushes, left).unwrap_or_else(PoisonError::into_inner).0;
+    }
+    true
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A line taken from a ring: when, and where in the batch.
+struct Taken {
+    ticks: u64,
+    start: usize,
+    end: usize,
+}
+
+impl Writer {
+    #[cold]
+    fn new_ring(&self) -> Producer<u8> {
+        let (producer, consumer) = RingBuffer::new(RING_BYTES);
+        lock(&self.rings).push(Ring(consumer));
+        producer
+    }
+
+    fn run(&self, mut output: Box<dyn Write + Send>) {
+        let (mut batch, mut taken, mut ordered) = (Vec::new(), Vec::new(), Vec::new());
+        let mut pause = BUSY;
+        loop {
+            let asked = lock(&self.flushes).asked;
+            batch.clear();
+            taken.clear();
+            lock(&self.rings).retain_mut(|ring| ring.take(&mut batch, &mut taken));
+            pause = if taken.is_empty() { (pause * 2).min(IDLE) } else { BUSY };
+            // Each ring is in order; a stable sort merges them.
+            taken.sort_by_key(|line| line.ticks);
+            ordered.clear();
+            for line in &taken {
+                ordered.extend_from_slice(&batch[line.start..line.end]);
+            }
+            if !taken.is_empty() && output.write_all(&ordered).and_then(|()| output.flush()).is_err() {
+                count_dropped(taken.len() as u64);
+            }
+            let mut flushes = lock(&self.flushes);
+            flushes.done = asked;
+            let more = flushes.asked > asked;
+            drop(flushes);
+            self.flushed.notify_all();
+            if !more {
+                thread::park_timeout(pause);
+            }
+        }
+    }
+}
+
+/// Copies the header and the line into the two parts of a chunk.
+fn fill(mut first: &mut [u8], mut second: &mut [u8], parts: [&[u8]; 2]) {
+    for part in parts {
+        let (now, later) = part.split_at(part.len().min(first.len()));
+        let (filled, rest) = std::mem::take(&mut first).split_at_mut(now.len());
+        filled.copy_from_slice(now);
+        first = rest;
+        let (filled, rest) = std::mem::take(&mut second).split_at_mut(later.len());
+        filled.copy_from_slice(later);
+        second = rest;
+    }
+}
+
+struct Ring(Consumer<u8>);
+
+impl Ring {
+    /// Takes what is there. False if the thread has ended and nothing more can come.
+    fn take(&mut self, batch: &mut Vec<u8>, taken: &mut Vec<Taken>) -> bool {
+        // Asked first: what a thread left before it ended is still read.
+        let abandoned = self.0.is_abandoned();
+        let ready = self.0.slots();
+        let Ok(chunk) = self.0.read_chunk(ready) else { return !abandoned };
+        let mut at = batch.len();
+        let (first, second) = chunk.as_slices();
+        batch.extend_from_slice(first);
+        batch.extend_from_slice(second);
+        chunk.commit_all();
+        while let Some((header, _)) = batch[at..].split_first_chunk::<HEADER_BYTES>() {
+            let [l0, l1, l2, l3, t0, t1, t2, t3, t4, t5, t6, t7] = *header;
+            let len = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
+            let ticks = u64::from_le_bytes([t0, t1, t2, t3, t4, t5, t6, t7]);
+            let start = at + HEADER_BYTES;
+            taken.push(Taken { ticks, start, end: start + len });
+            at = start + len;
+        }
+        !abandoned
+    }
+}

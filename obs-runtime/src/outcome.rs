@@ -1,0 +1,228 @@
+//! How a call ended, found out from the type of its return value.
+
+use std::error::Error;
+use std::fmt::{Debug, Display};
+
+/// How an observed call ended.
+#[derive(Clone, Copy, Debug)]
+pub enum Outcome<'a> {
+    /// It returned, and not an `Err`.
+    Ok,
+    /// It returned an `Err`.
+    Error {
+        /// Which of the declared kinds; 0 if none were declared.
+        kind: usize,
+        /// The error.
+        error: ErrorRef<'a>,
+    },
+}
+
+/// An error, by the most telling trait that its type has.
+#[derive(Clone, Copy, Debug)]
+pub enum ErrorRef<'a> {
+    /// With its text and its chain of sources.
+    Error(&'a (dyn Error + 'a)),
+    /// With its text.
+    Display(#[doc(hidden)] DisplayRef<'a>),
+    /// With what it prints for a programmer.
+    Debug(&'a dyn Debug),
+    /// Of which nothing can be shown but the type's name.
+    Type(&'static str),
+}
+
+/// A `dyn Display` that has a `Debug` of its own.
+#[derive(Clone, Copy)]
+pub struct DisplayRef<'a>(pub &'a dyn Display);
+
+impl Debug for DisplayRef<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        Display::fmt(self.0, f)
+    }
+}
+
+impl ErrorRef<'_> {
+    /// The error's text, with its sources, each once, separated by `: `.
+    pub(crate) fn text(&self) -> String {
+        match self {
+            Self::Error(error) => {
+                let mut text = error.to_string();
+                let mut source = error.source();
+                // A chain that loops, or has no end, is cut like any other long value.
+                for _ in 0..16 {
+                    let Some(error) = source else { break };
+                    let next = error.to_string();
+                    // Many errors print their source as part of their own text.
+                    if !text.ends_with(&next) {
+                        text.push_str(": ");
+                        text.push_str(&next);
+                    }
+                    source = error.source();
+                }
+                text
+            }
+            Self::Display(display) => display.0.to_string(),
+            Self::Debug(debug) => format!("{debug:?}"),
+            Self::Type(name) => (*name).to_owned(),
+        }
+    }
+}
+
+/// Finds the outcome of `&value` by the traits of its type; with a second argument, the error's kind
+/// as that [`Label`](crate::Label).
+///
+/// Method look-up prefers the receiver with the most references, so the first trait below whose
+/// bounds hold is the one that answers.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __obs_outcome {
+    ($value:expr) => {{
+        #[allow(unused_imports)]
+        use $crate::__private::probe::*;
+        (&&&&&&&$crate::__private::probe::Probe($value)).outcome()
+    }};
+    ($value:expr, $kind:ty) => {
+        $crate::__private::probe::with_kind::<$kind, _>($crate::__private::outcome!($value), $value)
+    };
+}
+
+/// The traits behind the `outcome!` macro.
+pub mod probe {
+    use super::{Debug, Display, DisplayRef, Error, ErrorRef, Outcome};
+    use crate::Label;
+
+    /// A return value whose traits are to be found out.
+    pub struct Probe<'a, T>(pub &'a T);
+
+    macro_rules! probe {
+        ($($(#[$doc:meta])* $name:ident: [$($generics:tt)*] $ty:ty, |$value:ident| $outcome:expr;)*) => {$(
+            $(#[$doc])*
+            pub trait $name<'a> {
+                /// The outcome.
+                fn outcome(&self) -> Outcome<'a>;
+            }
+            impl<'a, $($generics)*> $name<'a> for $ty {
+                #[inline]
+                fn outcome(&self) -> Outcome<'a> {
+                    let $value = self.0;
+                    $outcome
+                }
+            }
+        )*};
+    }
+
+    #[inline]
+    fn result<'a, T, E>(result: &'a Result<T, E>, error: impl FnOnce(&'a E) -> ErrorRef<'a>) -> Outcome<'a> {
+        match result {
+            Ok(_) => Outcome::Ok,
+            Err(failure) => Outcome::Error { kind: 0, error: error(failure) },
+        }
+    }
+
+    probe! {
+        /// `Err` of an error.
+        ViaError: [T, E: Error] &&&&&&Probe<'a, Result<T, E>>,
+            |value| result(value, |error| ErrorRef::Error(error));
+        /// `Err` of a box around an error that may be sent, such as `anyhow::Error`.
+        ViaSendError: [T, E: AsRef<dyn Error + Send + Sync>] &&&&&Probe<'a, Result<T, E>>,
+            |value| result(value, |error| ErrorRef::Error(error.as_ref()));
+        /// `Err` of a box around an error.
+        ViaDynError: [T, E: AsRef<dyn Error>] &&&&Probe<'a, Result<T, E>>,
+            |value| result(value, |error| ErrorRef::Error(error.as_ref()));
+        /// `Err` of something to show.
+        ViaDisplay: [T, E: Display] &&&Probe<'a, Result<T, E>>,
+            |value| result(value, |error| ErrorRef::Display(DisplayRef(error)));
+        /// `Err` of something to show a programmer.
+        ViaDebug: [T, E: Debug] &&Probe<'a, Result<T, E>>,
+            |value| result(value, |error| ErrorRef::Debug(error));
+        /// `Err` of anything.
+        ViaType: [T, E] &Probe<'a, Result<T, E>>,
+            |value| result(value, |_| ErrorRef::Type(std::any::type_name::<E>()));
+    }
+
+    /// Any other type: returning it is a success.
+    pub trait ViaAny {
+        /// The outcome.
+        fn outcome(&self) -> Outcome<'static> {
+            Outcome::Ok
+        }
+    }
+
+    impl<T> ViaAny for Probe<'_, T> {}
+
+    /// Adds the kind of the error to an outcome.
+    #[inline]
+    pub fn with_kind<'a, K: Label, T>(outcome: Outcome<'a>, result: &Result<T, K>) -> Outcome<'a> {
+        match (outcome, result) {
+            (Outcome::Error { error, .. }, Err(kind)) => Outcome::Error { kind: kind.index(), error },
+            (outcome, _) => outcome,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::__private::outcome;
+    use std::fmt;
+
+    #[derive(Debug)]
+    struct Outer(fmt::Error);
+    impl Display for Outer {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("outer")
+        }
+    }
+    impl Error for Outer {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            Some(&self.0)
+        }
+    }
+
+    fn text(outcome: Outcome<'_>) -> Option<String> {
+        match outcome {
+            Outcome::Ok => None,
+            Outcome::Error { error, .. } => Some(error.text()),
+        }
+    }
+
+    #[test]
+    fn every_error_shows_the_most_that_its_type_allows() {
+        struct Opaque;
+        #[derive(Debug)]
+        struct Shown;
+        macro_rules! shown {
+            ($error:expr, $ty:ty) => {{
+                let failed: Result<(), $ty> = Err($error);
+                text(outcome!(&failed)).expect("an error")
+            }};
+        }
+        assert_eq!(shown!(Outer(fmt::Error), Outer), format!("outer: {}", fmt::Error));
+        assert_eq!(shown!("boxed".into(), Box<dyn Error>), "boxed");
+        assert_eq!(shown!("sent".into(), Box<dyn Error + Send + Sync>), "sent");
+        assert_eq!(shown!("text", &str), "text");
+        assert_eq!(shown!(Shown, Shown), "Shown");
+        assert!(shown!(Opaque, Opaque).ends_with("Opaque"));
+    }
+
+    #[test]
+    fn success_and_types_that_are_no_result_are_ok() {
+        assert!(text(outcome!(&Ok::<_, Outer>(1))).is_none());
+        assert!(text(outcome!(&7)).is_none());
+        assert!(text(outcome!(&None::<i32>)).is_none());
+        assert!(text(outcome!(&())).is_none());
+    }
+
+    #[test]
+    fn generic_errors_are_judged_by_their_bounds() {
+        fn shown<E: Display>(result: &Result<(), E>) -> Option<String> {
+            text(outcome!(result))
+        }
+        assert_eq!(shown(&Err(Outer(fmt::Error))).unwrap(), "outer");
+    }
+
+    #[test]
+    fn the_kind_is_the_label_of_the_error() {
+        let failed: Result<(), bool> = Err(true);
+        assert!(matches!(outcome!(&failed, bool), Outcome::Error { kind: 1, .. }));
+    }
+}

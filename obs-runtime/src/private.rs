@@ -1,0 +1,42 @@
+//! All that generated code may name. Not for use by hand: it changes without notice.
+#![allow(missing_docs, reason = "documented where they are defined")]
+
+pub use crate::__obs_outcome as outcome;
+pub use crate::__obs_site as site;
+pub use crate::budget::check_budget;
+pub use crate::call::{Call, Running};
+pub use crate::label::{Dimension, LabelIndex, dimension, nth};
+pub use crate::outcome::{DisplayRef, ErrorRef, Outcome, probe};
+pub use crate::site::{SITES, Site, SpanKind, Spec};
+pub use core::option::Option;
+pub use linkme;
+pub use tracing_core::callsite::Identifier;
+pub use tracing_core::field::{FieldSet, Value, debug, display};
+pub use tracing_core::{Kind, Level, Metadata};
+
+/// The text of a label's value.
+pub type LabelText = std::borrow::Cow<'static, str>;
+
+/// The labels of a call, none yet.
+#[inline]
+#[must_use]
+pub fn labels() -> LabelIndex {
+    LabelIndex::default()
+}
+
+/// Runs a function's body: as an argument of this type the closure is inferred to be `FnOnce`.
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "the frame would show up in every backtrace")]
+pub fn body<R>(body: impl FnOnce() -> R) -> R {
+    body()
+}
+
+/// Stands where a value of the type is needed and never comes: behind `if false`.
+///
+/// # Panics
+/// Always.
+#[cold]
+#[must_use]
+pub fn never<R>() -> R {
+    unreachable!("behind `if false`")
+}

@@ -1,0 +1,70 @@
+//! Why a runtime did not start: each names the setting and what it takes.
+
+use std::error::Error;
+use std::fmt;
+
+/// Why the runtime could not be started.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum InitError {
+    /// A setting has a value that it does not take.
+    Invalid {
+        /// The environment variable, or the builder's method.
+        setting: &'static str,
+        /// What it was set to.
+        value: String,
+        /// What it takes.
+        expected: String,
+    },
+    /// The runtime has been started before in this process.
+    AlreadyStarted,
+    /// The application has installed a `tracing` subscriber of its own.
+    SubscriberInstalled,
+    /// The application has installed a logger of the `log` crate.
+    LoggerInstalled,
+    /// The admin server could not take its address.
+    Address {
+        /// The address.
+        address: String,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// A thread could not be started.
+    Thread(std::io::Error),
+    /// The span exporter could not be built.
+    Exporter(Box<dyn Error + Send + Sync>),
+}
+
+impl fmt::Display for InitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Invalid { setting, value, expected } => {
+                write!(f, "{setting} is {value:?}; it takes {expected}")
+            }
+            Self::AlreadyStarted => f.write_str("the runtime was started before; start it once, in `main`"),
+            Self::SubscriberInstalled => f.write_str(
+                "a global `tracing` subscriber is installed already; remove that call, this runtime brings its own",
+            ),
+            Self::LoggerInstalled => f.write_str(
+                "a logger of the `log` crate is installed already; remove that call, this runtime takes its records",
+            ),
+            Self::Address { address, source } => write!(
+                f,
+                "the admin server can't listen on {address}: {source}; choose another with \
+                 `builder().admin(..)` or OTEL_EXPORTER_PROMETHEUS_PORT, or `no_admin()`"
+            ),
+            Self::Thread(source) => write!(f, "a thread of the runtime can't be started: {source}"),
+            Self::Exporter(source) => write!(f, "the span exporter can't be built: {source}"),
+        }
+    }
+}
+
+impl Error for InitError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Address { source, .. } | Self::Thread(source) => Some(source),
+            Self::Exporter(source) => Some(&**source),
+            _ => None,
+        }
+    }
+}

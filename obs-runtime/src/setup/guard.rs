@@ -1,0 +1,79 @@
+//! The end of a runtime: what is under way is written and sent, within a deadline.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// How long the guard waits when it is dropped.
+const DROP_DEADLINE: Duration = Duration::from_secs(5);
+
+static READY: AtomicBool = AtomicBool::new(false);
+
+/// Whether the service takes traffic: from the start of the runtime to the beginning of its end.
+#[cfg(feature = "admin")]
+pub(crate) fn ready() -> bool {
+    READY.load(Ordering::Relaxed)
+}
+
+/// Keeps the runtime's promise to lose nothing at the end: hold it in `main`.
+///
+/// Dropping it flushes for at most five seconds; [`shutdown`](Guard::shutdown) says how that went. The
+/// process goes on counting and logging afterwards, so other destructors are still heard.
+#[derive(Debug)]
+#[must_use = "dropping the guard at once would flush before anything happened; hold it until `main` ends"]
+pub struct Guard {
+    open: bool,
+}
+
+/// What a flush got done before its deadline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flushed {
+    /// Every line logged before is written.
+    pub logs: bool,
+    /// Every span ended before is exported, or counted as dropped.
+    pub spans: bool,
+}
+
+impl Guard {
+    pub(super) fn new() -> Self {
+        READY.store(true, Ordering::Relaxed);
+        Self { open: true }
+    }
+
+    /// Fails readiness, then writes log lines and sends spans until all are out or the time is up.
+    ///
+    /// Blocks the calling thread, and needs no async runtime.
+    pub fn shutdown(mut self, deadline: Duration) -> Flushed {
+        self.end(deadline)
+    }
+
+    fn end(&mut self, deadline: Duration) -> Flushed {
+        self.open = false;
+        READY.store(false, Ordering::Relaxed);
+        flush(deadline)
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if self.open {
+            self.end(DROP_DEADLINE);
+        }
+    }
+}
+
+/// Writes the log lines and sends the spans that there are, and waits for that until the deadline.
+///
+/// For programs without a clean end, such as functions on demand; others hold the [`Guard`].
+pub fn flush(deadline: Duration) -> Flushed {
+    let until = Instant::now() + deadline;
+    // Spans first: what goes wrong with them is logged.
+    #[cfg(feature = "otlp")]
+    let spans = crate::export::spans::flush(until);
+    #[cfg(not(feature = "otlp"))]
+    let spans = true;
+    #[cfg(feature = "log")]
+    let logs = crate::log::flush(until.max(Instant::now() + Duration::from_millis(100)));
+    #[cfg(not(feature = "log"))]
+    let (logs, _) = (true, until);
+    Flushed { logs, spans }
+}

@@ -1,0 +1,39 @@
+//! Starting the runtime: configuration from code and environment, and the guard that ends it.
+
+mod builder;
+mod environment;
+mod error;
+mod guard;
+
+pub use builder::{Builder, builder, init};
+pub use error::InitError;
+pub use guard::{Flushed, Guard, flush};
+#[cfg(feature = "admin")]
+pub(crate) use guard::ready;
+
+use std::sync::OnceLock;
+
+/// What the process calls itself.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Service {
+    pub(crate) name: Option<String>,
+    pub(crate) version: Option<String>,
+    /// Further attributes of the OpenTelemetry resource.
+    pub(crate) attributes: Vec<(String, String)>,
+}
+
+static SERVICE: OnceLock<Service> = OnceLock::new();
+
+/// The labels of `build_info`.
+#[cfg(feature = "prometheus")]
+pub(crate) fn build_labels() -> Vec<(&'static str, String)> {
+    let service = SERVICE.get().cloned().unwrap_or_default();
+    [
+        ("service_name", service.name),
+        ("service_version", service.version),
+        ("obs_runtime_version", Some(env!("CARGO_PKG_VERSION").to_owned())),
+    ]
+    .into_iter()
+    .filter_map(|(key, value)| Some((key, value?)))
+    .collect()
+}

@@ -1,0 +1,261 @@
+//! What is known of an observed function at compile time: one static each.
+
+use crate::label::{Dimension, dimension};
+use crate::Label;
+use crate::store::Shape;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, Ordering};
+use tracing_core::subscriber::Interest;
+use tracing_core::{Callsite, Level, LevelFilter, Metadata};
+
+/// All observed functions of the program, put together by the linker.
+#[linkme::distributed_slice]
+pub static SITES: [Site];
+
+/// The `OpenTelemetry` kind of a span.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SpanKind {
+    /// Work inside the service.
+    #[default]
+    Internal,
+    /// Answers a request from outside.
+    Server,
+    /// Makes a request to another service.
+    Client,
+    /// Hands a message to a queue.
+    Producer,
+    /// Takes a message from a queue.
+    Consumer,
+}
+
+/// The arguments of `#[observe]`, as constants.
+#[derive(Clone, Copy, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is one argument of the attribute")]
+pub struct Spec {
+    pub(crate) metric: &'static str,
+    pub(crate) labels: &'static [Dimension],
+    pub(crate) result_labels: &'static [Dimension],
+    pub(crate) error_kinds: Option<Dimension>,
+    pub(crate) buckets: &'static [f64],
+    pub(crate) kind: SpanKind,
+    pub(crate) err_level: Level,
+    pub(crate) ok_level: Level,
+    pub(crate) slow_nanos: u64,
+    pub(crate) fallible: bool,
+    pub(crate) future: bool,
+    pub(crate) span: bool,
+    pub(crate) metrics: bool,
+    pub(crate) log: bool,
+}
+
+/// Upper bounds in seconds, from a fast in-memory call to a slow dependency.
+pub(crate) const DEFAULT_BUCKETS: &[f64] =
+    &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+/// The stem of the metric families that functions share.
+pub(crate) const SHARED_METRIC: &str = "function";
+
+impl Spec {
+    /// The defaults.
+    #[must_use]
+    #[allow(clippy::new_without_default, reason = "`Default` is not const")]
+    pub const fn new() -> Self {
+        Self {
+            metric: SHARED_METRIC,
+            labels: &[],
+            result_labels: &[],
+            error_kinds: None,
+            buckets: DEFAULT_BUCKETS,
+            kind: SpanKind::Internal,
+            err_level: Level::ERROR,
+            ok_level: Level::DEBUG,
+            slow_nanos: u64::MAX,
+            fallible: true,
+            future: false,
+            span: true,
+            metrics: true,
+            log: true,
+        }
+    }
+
+    /// How many outcomes the function can have: what its budget counts.
+    #[must_use]
+    pub const fn possible_outcomes(&self) -> usize {
+        let errors = match self.error_kinds {
+            Some(kinds) => kinds.cardinality,
+            None if self.fallible => 1,
+            None => 0,
+        };
+        let ok_and_panic = 2;
+        ok_and_panic + errors + if self.future { 1 } else { 0 }
+    }
+
+    /// Counts failures by the values of `K`.
+    #[must_use]
+    pub const fn errors<K: Label>(mut self) -> Self {
+        self.error_kinds = Some(dimension::<K>("error"));
+        self
+    }
+}
+
+macro_rules! setters {
+    ($($(#[$doc:meta])* $name:ident($($arg:ident: $ty:ty)?) $slot:ident = $value:expr;)*) => {
+        impl Spec {
+            $($(#[$doc])*
+            #[must_use]
+            pub const fn $name(mut self $(, $arg: $ty)?) -> Self {
+                self.$slot = $value;
+                self
+            })*
+        }
+    };
+}
+
+setters! {
+    /// `metric = ".."`
+    metric(metric: &'static str) metric = metric;
+    /// `labels(..)` over the parameters.
+    labels(labels: &'static [Dimension]) labels = labels;
+    /// `labels(..)` over the return value.
+    result_labels(labels: &'static [Dimension]) result_labels = labels;
+    /// `buckets = [..]`
+    buckets(buckets: &'static [f64]) buckets = buckets;
+    /// `kind = ".."`
+    kind(kind: SpanKind) kind = kind;
+    /// `err(level = "..")`
+    err_level(level: Level) err_level = level;
+    /// `ok(level = "..")`
+    ok_level(level: Level) ok_level = level;
+    /// `slow = ".."`
+    slow_nanos(nanos: u64) slow_nanos = nanos;
+    /// The return type shows that the function can't fail.
+    infallible() fallible = false;
+    /// An `async` function, which can be cancelled.
+    future() future = true;
+    /// `no_span`
+    no_span() span = false;
+    /// `no_metrics`
+    no_metrics() metrics = false;
+    /// `no_log`
+    no_log() log = false;
+}
+
+/// An observed function.
+#[derive(Debug)]
+pub struct Site {
+    pub(crate) spec: Spec,
+    pub(crate) metadata: Metadata<'static>,
+    shape: OnceLock<Shape>,
+    /// The most verbose level that the log filter lets through for this function, see [`verbosity`].
+    verbosity: AtomicU8,
+    /// Whether the filter lets the span through.
+    span_enabled: AtomicU8,
+}
+
+impl Site {
+    /// Used by the `site!` macro.
+    #[must_use]
+    pub const fn new(spec: Spec, metadata: Metadata<'static>) -> Self {
+        Self {
+            spec,
+            metadata,
+            shape: OnceLock::new(),
+            verbosity: AtomicU8::new(0),
+            span_enabled: AtomicU8::new(0),
+        }
+    }
+
+    /// The `function` label.
+    pub(crate) fn function(&self) -> &'static str {
+        self.metadata.name()
+    }
+
+    /// Where the function's series lie; `None` before the store knows of it.
+    #[inline]
+    pub(crate) fn shape(&self) -> Option<&Shape> {
+        self.shape.get()
+    }
+
+    pub(crate) fn place(&self, shape: Shape) {
+        let _ = self.shape.set(shape);
+    }
+
+    pub(crate) fn set_filter(&self, verbosity: LevelFilter, span: bool) {
+        self.verbosity.store(filter_number(verbosity), Ordering::Relaxed);
+        self.span_enabled.store(u8::from(span), Ordering::Relaxed);
+    }
+
+    /// Whether a log line of this level would be written.
+    #[inline]
+    pub(crate) fn logs(&self, level: Level) -> bool {
+        level_number(level) <= self.verbosity.load(Ordering::Relaxed)
+    }
+
+    /// Whether calls get a span of their own.
+    #[inline]
+    pub(crate) fn spans(&self) -> bool {
+        self.spec.span && self.span_enabled.load(Ordering::Relaxed) != 0
+    }
+}
+
+/// A foreign subscriber may ask for the callsite; what it answers is asked again at each call.
+impl Callsite for Site {
+    fn set_interest(&self, _: Interest) {}
+
+    fn metadata(&self) -> &Metadata<'_> {
+        &self.metadata
+    }
+}
+
+/// 1 for ERROR to 5 for TRACE.
+fn level_number(level: Level) -> u8 {
+    filter_number(LevelFilter::from_level(level))
+}
+
+fn filter_number(filter: LevelFilter) -> u8 {
+    [LevelFilter::OFF, LevelFilter::ERROR, LevelFilter::WARN, LevelFilter::INFO, LevelFilter::DEBUG]
+        .iter()
+        .take_while(|less| **less < filter)
+        .count()
+        .try_into()
+        .unwrap_or(5)
+}
+
+/// Declares the static of one observed function and evaluates to a reference to it.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __obs_site {
+    ($name:expr, $target:expr, $level:ident, [$($field:expr),*], $spec:expr) => {{
+        #[$crate::__private::linkme::distributed_slice($crate::__private::SITES)]
+        #[linkme(crate = $crate::__private::linkme)]
+        static SITE: $crate::__private::Site = $crate::__private::Site::new(
+            $spec,
+            $crate::__private::Metadata::new(
+                $name,
+                $target,
+                $crate::__private::Level::$level,
+                $crate::__private::Option::Some(::core::file!()),
+                $crate::__private::Option::Some(::core::line!()),
+                $crate::__private::Option::Some(::core::module_path!()),
+                $crate::__private::FieldSet::new(
+                    &[$($field),*],
+                    $crate::__private::Identifier(&SITE),
+                ),
+                $crate::__private::Kind::SPAN,
+            ),
+        );
+        &SITE
+    }};
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_are_numbered_from_error_to_trace() {
+        let levels = [Level::ERROR, Level::WARN, Level::INFO, Level::DEBUG, Level::TRACE];
+        assert_eq!(levels.map(level_number), [1, 2, 3, 4, 5]);
+        assert_eq!(filter_number(LevelFilter::OFF), 0);
+    }
+}

@@ -1,0 +1,62 @@
+//! Histogram bounds in ticks, and the bucket of a duration.
+
+use crate::clock;
+
+/// The buckets of a duration histogram: one for each bound, and one above the last.
+#[derive(Debug)]
+pub(crate) struct Buckets {
+    /// Upper bounds in seconds, ascending.
+    pub(crate) seconds: &'static [f64],
+    ticks: Box<[u64]>,
+    /// For each number of significant bits, the first bucket that a number of that length can be in.
+    first: [u8; 65],
+}
+
+impl Buckets {
+    pub(crate) fn new(seconds: &'static [f64]) -> Self {
+        Self::in_ticks(seconds, seconds.iter().map(|bound| clock::ticks(bound * 1e9)).collect())
+    }
+
+    fn in_ticks(seconds: &'static [f64], ticks: Box<[u64]>) -> Self {
+        let mut first = [0; 65];
+        for (bits, first) in first.iter_mut().enumerate() {
+            let smallest = if bits == 0 { 0 } else { 1_u64 << (bits - 1) };
+            let bucket = ticks.iter().take_while(|bound| **bound < smallest).count();
+            *first = u8::try_from(bucket).unwrap_or(u8::MAX);
+        }
+        Self { seconds, ticks, first }
+    }
+
+    /// How many buckets there are, the one above the last bound included.
+    pub(crate) fn count(&self) -> usize {
+        self.ticks.len() + 1
+    }
+
+    /// The bucket of a duration: the first whose bound is not below it.
+    #[inline]
+    pub(crate) fn of(&self, ticks: u64) -> usize {
+        let bits = 64 - ticks.leading_zeros();
+        let mut bucket = usize::from(self.first[bits as usize]);
+        while self.ticks.get(bucket).is_some_and(|bound| *bound < ticks) {
+            bucket += 1;
+        }
+        bucket
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duration_is_in_the_first_bucket_whose_bound_is_not_below_it() {
+        let bounds = [1_u64, 5, 6, 7, 100, 1 << 40];
+        let buckets = Buckets::in_ticks(&[], bounds.into());
+        let mut tried: Vec<u64> = bounds.iter().flat_map(|b| [b - 1, *b, b + 1]).collect();
+        tried.extend([0, 3, 50, u64::MAX]);
+        for ticks in tried {
+            let expected = bounds.iter().position(|bound| ticks <= *bound).unwrap_or(bounds.len());
+            assert_eq!(buckets.of(ticks), expected, "{ticks}");
+        }
+    }
+}

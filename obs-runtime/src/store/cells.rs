@@ -1,0 +1,148 @@
+//! The cells of one thread, and how threads come by them.
+
+use super::{Shape, functions};
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+/// A thread's cells: for each function, nothing until the thread calls it.
+#[derive(Debug)]
+pub(super) struct ThreadCells {
+    functions: Box<[OnceLock<FunctionCells>]>,
+}
+
+/// The cells of one function on one thread.
+#[derive(Debug)]
+pub(super) struct FunctionCells {
+    /// Calls that began here. They may finish on another thread.
+    pub(super) started: AtomicU64,
+    /// For each series, nothing until a call ends in it.
+    series: Box<[OnceLock<SeriesCells>]>,
+}
+
+/// The sum of durations in ticks, then how many fell in each bucket.
+#[derive(Debug)]
+pub(super) struct SeriesCells(Box<[AtomicU64]>);
+
+/// Cells of threads that ended, waiting for new ones, and all cells there are.
+struct Pool {
+    all: Vec<&'static ThreadCells>,
+    free: Vec<&'static ThreadCells>,
+}
+
+static POOL: Mutex<Pool> = Mutex::new(Pool { all: Vec::new(), free: Vec::new() });
+
+/// The cells of calls made while their thread is being torn down. Many threads may write these.
+static ORPHANS: OnceLock<ThreadCells> = OnceLock::new();
+
+thread_local! {
+    static LEASE: Lease = const { Lease(Cell::new(None)) };
+}
+
+/// A thread's hold on its cells: given back when the thread ends.
+struct Lease(Cell<Option<&'static ThreadCells>>);
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let Some(cells) = self.0.take() {
+            POOL.lock().unwrap_or_else(PoisonError::into_inner).free.push(cells);
+        }
+    }
+}
+
+/// Counts a call that begins.
+#[inline]
+pub(crate) fn started(shape: &Shape) {
+    with_cells(|cells, add| add(&cells.function(shape).started, 1));
+}
+
+/// Counts a call that ended in a series after a number of ticks.
+#[inline]
+pub(crate) fn finished(shape: &Shape, series: usize, ticks: u64) {
+    with_cells(|cells, add| {
+        let Some(cells) = cells.function(shape).series(shape, series) else { return };
+        add(&cells.0[1 + shape.buckets.of(ticks)], 1);
+        add(&cells.0[0], ticks);
+    });
+}
+
+/// How a cell is added to: by its only writer, or by any of several.
+type Add = fn(&AtomicU64, u64);
+
+#[inline]
+fn with_cells(count: impl Fn(&ThreadCells, Add)) {
+    let own = LEASE.try_with(|lease| {
+        let cells = lease.0.get().unwrap_or_else(|| acquire(lease));
+        count(cells, |cell, more| cell.store(cell.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed));
+    });
+    if own.is_err() {
+        count(ORPHANS.get_or_init(ThreadCells::new), |cell, more| {
+            cell.fetch_add(more, Ordering::Relaxed);
+        });
+    }
+}
+
+/// The cells of a thread that ended, or new ones: once for each thread.
+#[cold]
+fn acquire(lease: &Lease) -> &'static ThreadCells {
+    let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
+    let cells = pool.free.pop().unwrap_or_else(|| {
+        let cells: &'static ThreadCells = Box::leak(Box::new(ThreadCells::new()));
+        pool.all.push(cells);
+        cells
+    });
+    lease.0.set(Some(cells));
+    cells
+}
+
+/// The cells of all threads, those that ended included.
+pub(super) fn all() -> Vec<&'static ThreadCells> {
+    let mut all = POOL.lock().unwrap_or_else(PoisonError::into_inner).all.clone();
+    all.extend(ORPHANS.get());
+    all
+}
+
+impl ThreadCells {
+    fn new() -> Self {
+        Self { functions: functions().iter().map(|_| OnceLock::new()).collect() }
+    }
+
+    #[inline]
+    fn function(&self, shape: &Shape) -> &FunctionCells {
+        self.functions[shape.id].get_or_init(|| FunctionCells {
+            started: AtomicU64::new(0),
+            series: std::iter::repeat_with(OnceLock::new).take(shape.series).collect(),
+        })
+    }
+
+    /// The cells of a function that this thread has called.
+    pub(super) fn called(&self, shape: &Shape) -> Option<&FunctionCells> {
+        self.functions.get(shape.id)?.get()
+    }
+}
+
+impl FunctionCells {
+    #[inline]
+    fn series(&self, shape: &Shape, series: usize) -> Option<&SeriesCells> {
+        let cells = self.series.get(series)?;
+        Some(cells.get_or_init(|| {
+            let sum_and_buckets = 1 + shape.buckets.count();
+            SeriesCells(std::iter::repeat_with(AtomicU64::default).take(sum_and_buckets).collect())
+        }))
+    }
+
+    /// The series that calls have ended in, each with its place.
+    pub(super) fn touched(&self) -> impl Iterator<Item = (usize, &SeriesCells)> {
+        self.series.iter().enumerate().filter_map(|(place, cells)| Some((place, cells.get()?)))
+    }
+}
+
+impl SeriesCells {
+    pub(super) fn sum(&self) -> u64 {
+        self.0[0].load(Ordering::Relaxed)
+    }
+
+    pub(super) fn buckets(&self) -> impl Iterator<Item = u64> {
+        self.0[1..].iter().map(|cell| cell.load(Ordering::Relaxed))
+    }
+}

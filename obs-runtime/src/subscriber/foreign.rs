@@ -1,0 +1,55 @@
+//! Observed calls under a subscriber that is not ours: they are plain `tracing` spans there.
+
+use crate::site::Site;
+use tracing_core::Dispatch;
+use tracing_core::dispatcher;
+use tracing_core::field::Value;
+use tracing_core::span::{Attributes, Id};
+
+/// A span in the subscriber that was in force when the call began.
+#[derive(Debug)]
+pub(crate) struct Foreign {
+    dispatch: Dispatch,
+    id: Option<Id>,
+    entered: bool,
+}
+
+impl Foreign {
+    /// Opens the call's span if the subscriber wants it, and enters it unless the call is a future.
+    #[cold]
+    pub(crate) fn open(site: &'static Site, values: &[&dyn Value]) -> Box<Self> {
+        let dispatch = dispatcher::get_default(Clone::clone);
+        let metadata = &site.metadata;
+        let values: Vec<Option<&dyn Value>> = values.iter().map(|value| Some(*value)).collect();
+        let id = dispatch.enabled(metadata).then(|| {
+            dispatch.new_span(&Attributes::new(metadata, &metadata.fields().value_set_all(&values)))
+        });
+        let mut span = Self { dispatch, id, entered: false };
+        if !site.spec.future {
+            span.enter();
+        }
+        Box::new(span)
+    }
+
+    pub(crate) fn enter(&mut self) {
+        if let Some(id) = &self.id {
+            self.dispatch.enter(id);
+            self.entered = true;
+        }
+    }
+
+    pub(crate) fn exit(&mut self) {
+        if let Some(id) = self.id.as_ref().filter(|_| self.entered) {
+            self.dispatch.exit(id);
+            self.entered = false;
+        }
+    }
+
+    /// Ends the span.
+    pub(crate) fn close(mut self: Box<Self>) {
+        self.exit();
+        if let Some(id) = self.id.take() {
+            self.dispatch.try_close(id);
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Our own `tracing::Subscriber`: every span and event of the process, third-party crates included.
+
+mod filter;
+mod foreign;
+mod spans;
+
+pub(crate) use filter::Filter;
+pub(crate) use foreign::Foreign;
+pub(crate) use spans::release;
+
+use crate::context::{FrameKind, with_stack};
+use tracing_core::span::{Attributes, Current, Id, Record};
+use tracing_core::subscriber::Interest;
+use tracing_core::{Event, LevelFilter, Metadata, Subscriber};
+
+/// The subscriber that [`init`](crate::init) installs.
+#[derive(Debug)]
+pub(crate) struct ObsSubscriber {
+    filter: Filter,
+}
+
+impl ObsSubscriber {
+    pub(crate) fn new(filter: Filter) -> Self {
+        Self { filter }
+    }
+}
+
+/// Whether spans and events of this thread go to our subscriber, not to one that a scope put before it.
+#[inline]
+pub(crate) fn is_ours() -> bool {
+    tracing_core::dispatcher::get_default(|dispatch| dispatch.is::<ObsSubscriber>())
+}
+
+impl Subscriber for ObsSubscriber {
+    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
+        if self.enabled(metadata) { Interest::always() } else { Interest::never() }
+    }
+
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        if metadata.is_span() { self.filter.spans(metadata) } else { self.filter.logs(metadata) }
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(self.filter.most_verbose())
+    }
+
+    fn new_span(&self, attributes: &Attributes<'_>) -> Id {
+        spans::open(attributes)
+    }
+
+    fn record(&self, id: &Id, values: &Record<'_>) {
+        spans::record(id, values);
+    }
+
+    /// Links come with the exporter's span links; until then the relation is not kept.
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        #[cfg(feature = "log")]
+        crate::log::event(event);
+        #[cfg(not(feature = "log"))]
+        let _ = event;
+    }
+
+    fn enter(&self, id: &Id) {
+        spans::with(id, |span| with_stack(|stack| stack.enter(span, FrameKind::Entered)));
+    }
+
+    fn exit(&self, id: &Id) {
+        with_stack(|stack| stack.exit(id.into_u64()));
+    }
+
+    fn clone_span(&self, id: &Id) -> Id {
+        spans::retain(id);
+        id.clone()
+    }
+
+    fn try_close(&self, id: Id) -> bool {
+        spans::close(&id)
+    }
+
+    fn current_span(&self) -> Current {
+        spans::current().map_or_else(Current::none, |(id, metadata)| Current::new(id, metadata))
+    }
+}

@@ -1,0 +1,195 @@
+//! Spans that `tracing` knows by number: its own, and those of observed calls that somebody asked for.
+//!
+//! A number can be forged, used after its span closed, or closed twice: the slab checks each one's
+//! generation, and whoever holds a span's data keeps it alive, so the worst is a span that is missed.
+
+use crate::clock;
+use crate::context::{Fields, Span, with_stack};
+use crate::trace::{self, Finished, TraceContext};
+use sharded_slab::{Clear, Pool};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use tracing_core::Metadata;
+use tracing_core::span::{Attributes, Id, Record};
+
+static SPANS: LazyLock<Pool<Slot>> = LazyLock::new(Pool::new);
+
+/// What a span gets for a number when the slab is full or the stack is taken: it is not tracked.
+const UNTRACKED: u64 = u64::MAX;
+
+#[derive(Debug, Default)]
+struct Slot {
+    span: Option<Span>,
+    /// Fields recorded after it opened.
+    recorded: Mutex<Fields>,
+    handles: AtomicUsize,
+    /// An observed call exports its span itself.
+    observed: bool,
+}
+
+impl Clear for Slot {
+    fn clear(&mut self) {
+        self.span = None;
+        self.recorded.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+impl Slot {
+    fn recorded(&self) -> MutexGuard<'_, Fields> {
+        self.recorded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The key of a number that may be anything.
+fn key(id: u64) -> Option<usize> {
+    usize::try_from(id).ok()?.checked_sub(1)
+}
+
+fn insert(mut span: Span, observed: bool) -> Option<u64> {
+    let mut slot = SPANS.create()?;
+    let id = slot.key() as u64 + 1;
+    span.id = Some(id);
+    slot.span = Some(span);
+    slot.handles = AtomicUsize::new(1);
+    slot.observed = observed;
+    Some(id)
+}
+
+/// Opens a span of plain `tracing`.
+pub(super) fn open(attributes: &Attributes<'_>) -> Id {
+    let metadata = attributes.metadata();
+    let record = |fields: &mut Fields| attributes.record(fields);
+    let parent = attributes.parent().map(Id::into_u64);
+    let span = if attributes.is_contextual() {
+        with_stack(|stack| stack.open(metadata, None, true, record))
+    } else {
+        open_below(parent, metadata, record)
+    };
+    Id::from_u64(span.and_then(|span| insert(span, false)).unwrap_or(UNTRACKED))
+}
+
+/// Opens a span below one that the caller names, or at the root of a trace.
+fn open_below(
+    parent: Option<u64>,
+    metadata: &'static Metadata<'static>,
+    record: impl FnOnce(&mut Fields),
+) -> Option<Span> {
+    let mut fields = Fields::new();
+    let mut above: Option<TraceContext> = None;
+    let (mut function, mut shadows) = (None, false);
+    if let Some(slot) = parent.and_then(key).and_then(|key| SPANS.get(key)) {
+        let recorded = slot.recorded();
+        if let Some(span) = &slot.span {
+            fields.extend(&span.fields, span.fields.entries(0..span.fields.len()), |_| true);
+            fields.extend(&recorded, recorded.entries(0..recorded.len()), |_| true);
+            (above, function) = (span.trace, span.function);
+            shadows = span.shadows || recorded.len() > 0;
+        }
+    }
+    let (trace, parent) = with_stack(|stack| stack.identity_below(above.map(|trace| (trace, false)), true))?;
+    let mut span = Span {
+        metadata,
+        function,
+        trace,
+        parent,
+        inherited: fields.len(),
+        fields,
+        shadows,
+        failures: Vec::new(),
+        id: None,
+        started: clock::now(),
+    };
+    span.record(record);
+    Some(span)
+}
+
+/// Runs with a span that is to be entered.
+pub(super) fn with<R>(id: &Id, run: impl FnOnce(&Span) -> R) -> Option<R> {
+    let slot = SPANS.get(key(id.into_u64())?)?;
+    let span = slot.span.as_ref()?;
+    let recorded = slot.recorded();
+    if recorded.len() == 0 {
+        drop(recorded);
+        return Some(run(span));
+    }
+    let mut complete = Span { fields: span.fields.clone(), failures: Vec::new(), ..*span };
+    complete.record(|fields| fields.extend(&recorded, recorded.entries(0..recorded.len()), |_| true));
+    drop(recorded);
+    Some(run(&complete))
+}
+
+/// Adds fields to a span, and to the lines of this thread if it is in that span.
+pub(super) fn record(id: &Id, values: &Record<'_>) {
+    let Some(slot) = key(id.into_u64()).and_then(|key| SPANS.get(key)) else { return };
+    let mut fields = Fields::new();
+    // A formatter of a value may look for the span that it is in: the stack is not taken yet.
+    values.record(&mut fields);
+    slot.recorded().extend(&fields, fields.entries(0..fields.len()), |_| true);
+    with_stack(|stack| stack.record(id.into_u64(), &fields));
+}
+
+/// Counts one more handle.
+pub(super) fn retain(id: &Id) {
+    if let Some(slot) = key(id.into_u64()).and_then(|key| SPANS.get(key)) {
+        slot.handles.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Gives a handle back; with the last one, the span ends.
+pub(super) fn close(id: &Id) -> bool {
+    let Some(key) = key(id.into_u64()) else { return false };
+    let Some(slot) = SPANS.get(key) else { return false };
+    let before =
+        slot.handles.fetch_update(Ordering::AcqRel, Ordering::Acquire, |handles| handles.checked_sub(1));
+    if before != Ok(1) {
+        return false;
+    }
+    if !slot.observed {
+        export(&slot);
+    }
+    SPANS.clear(key);
+    true
+}
+
+/// Gives back the handle of an observed call that ends; returns the fields recorded by number.
+pub(crate) fn release(id: u64) -> Option<Fields> {
+    let recorded = SPANS.get(key(id)?)?.recorded().clone();
+    close(&Id::from_u64(id));
+    (recorded.len() > 0).then_some(recorded)
+}
+
+/// The innermost span of this thread, given a number if it has none.
+pub(super) fn current() -> Option<(Id, &'static Metadata<'static>)> {
+    with_stack(|stack| {
+        let top = stack.top()?;
+        let metadata = top.metadata?;
+        if let Some(id) = top.id {
+            return Some((Id::from_u64(id), metadata));
+        }
+        let id = insert(stack.materialize(top)?, true)?;
+        stack.top_mut()?.id = Some(id);
+        Some((Id::from_u64(id), metadata))
+    })
+    .flatten()
+}
+
+fn export(slot: &Slot) {
+    let Some(span) = &slot.span else { return };
+    let Some(trace) = span.trace.filter(|trace| trace.sampled) else { return };
+    let mut fields = Fields::new();
+    fields.extend(&span.fields, span.fields.entries(span.inherited..span.fields.len()), |_| true);
+    let recorded = slot.recorded();
+    fields.extend(&recorded, recorded.entries(0..recorded.len()), |_| true);
+    drop(recorded);
+    trace::submit(Finished {
+        metadata: span.metadata,
+        call: None,
+        trace,
+        parent: span.parent.map(|parent| (parent.span_id, parent.remote)),
+        started: span.started,
+        ended: clock::now(),
+        outcome: "",
+        error: None,
+        fields,
+    });
+}

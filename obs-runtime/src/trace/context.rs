@@ -1,0 +1,199 @@
+//! A place in a distributed trace, and the W3C `traceparent` header that carries it.
+
+use crate::context::{FrameKind, with_stack};
+use pin_project_lite::pin_project;
+use std::fmt;
+use std::pin::Pin;
+use std::str::FromStr;
+use std::task::{Context, Poll};
+
+/// A place in a distributed trace: which trace, which span, and whether it is sampled.
+///
+/// Reads and writes the `traceparent` header of the
+/// [W3C Trace Context](https://www.w3.org/TR/trace-context/) specification:
+///
+/// ```
+/// use obs_runtime::TraceContext;
+///
+/// let header = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+/// let caller: TraceContext = header.parse()?;
+/// assert!(caller.sampled);
+/// assert_eq!(caller.to_string(), header);
+/// # Ok::<(), obs_runtime::ParseTraceparentError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TraceContext {
+    /// The trace, never 0.
+    pub trace_id: u128,
+    /// The span, never 0.
+    pub span_id: u64,
+    /// Whether the trace's spans are exported.
+    pub sampled: bool,
+}
+
+impl TraceContext {
+    /// The innermost span that this thread is in, for the headers of an outgoing request.
+    ///
+    /// `None` outside any span, and before the runtime is started.
+    #[must_use]
+    pub fn current() -> Option<Self> {
+        with_stack(|stack| stack.top().and_then(|frame| frame.trace)).flatten()
+    }
+
+    /// Makes this place, usually another service's span, the parent of what the thread opens until
+    /// the guard is dropped. Across `.await`, use [`scope`](Self::scope).
+    #[must_use]
+    pub fn attach(self) -> Scope {
+        Scope::enter(self)
+    }
+
+    /// Makes this place the parent of the spans that the future opens.
+    ///
+    /// ```
+    /// # use obs_runtime::TraceContext;
+    /// # async fn handle() {}
+    /// # async fn f(header: &str) {
+    /// match header.parse::<TraceContext>() {
+    ///     Ok(caller) => caller.scope(handle()).await,
+    ///     Err(_) => handle().await,
+    /// }
+    /// # }
+    /// ```
+    pub fn scope<F: Future>(self, future: F) -> Scoped<F> {
+        Scoped { trace: self, future }
+    }
+}
+
+/// The `traceparent` form: `00-<trace id>-<span id>-<flags>`.
+impl fmt::Display for TraceContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "00-{:032x}-{:016x}-{:02x}", self.trace_id, self.span_id, u8::from(self.sampled))
+    }
+}
+
+/// A `traceparent` header that does not follow the specification: as if there were none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ParseTraceparentError(());
+
+impl fmt::Display for ParseTraceparentError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not a W3C traceparent header")
+    }
+}
+
+impl std::error::Error for ParseTraceparentError {}
+
+impl FromStr for TraceContext {
+    type Err = ParseTraceparentError;
+
+    fn from_str(header: &str) -> Result<Self, Self::Err> {
+        parse(header).ok_or(ParseTraceparentError(()))
+    }
+}
+
+fn parse(header: &str) -> Option<TraceContext> {
+    const VERSION_0_LEN: usize = 55;
+    let mut parts = header.splitn(5, '-');
+    let [version, trace_id, span_id, flags] = [2, 32, 16, 2].map(|len| hex(parts.next(), len));
+    let (version, trace_id, span_id, flags) = (version?, trace_id?, span_id?, flags?);
+    // A later version may append to the header, but 255 is no version.
+    let ends_well = if version == 0 { header.len() == VERSION_0_LEN } else { version != 0xff };
+    let span_id = u64::try_from(span_id).ok()?;
+    (ends_well && trace_id != 0 && span_id != 0).then_some(TraceContext {
+        trace_id,
+        span_id,
+        sampled: flags & 1 == 1,
+    })
+}
+
+/// A number of exactly `len` lower-case hexadecimal digits.
+fn hex(digits: Option<&str>, len: usize) -> Option<u128> {
+    let digits = digits?;
+    let lower = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    (digits.len() == len && digits.bytes().all(lower)).then(|| u128::from_str_radix(digits, 16).ok())?
+}
+
+/// Ends the scope of [`TraceContext::attach`] when dropped.
+#[derive(Debug)]
+pub struct Scope {
+    /// The frame's place on the stack of this thread, which the guard can't leave.
+    depth: Option<usize>,
+    not_send: std::marker::PhantomData<*const ()>,
+}
+
+impl Scope {
+    fn enter(trace: TraceContext) -> Self {
+        let depth = with_stack(|stack| stack.push_scope(trace, FrameKind::Remote));
+        Self { depth, not_send: std::marker::PhantomData }
+    }
+}
+
+impl Drop for Scope {
+    fn drop(&mut self) {
+        if let Some(depth) = self.depth {
+            with_stack(|stack| stack.pop(depth));
+        }
+    }
+}
+
+pin_project! {
+    /// The future of [`TraceContext::scope`].
+    #[derive(Debug)]
+    pub struct Scoped<F> {
+        trace: TraceContext,
+        #[pin]
+        future: F,
+    }
+}
+
+impl<F: Future> Future for Scoped<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        let _scope = this.trace.attach();
+        this.future.poll(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn traceparent_is_read_as_the_specification_says() {
+        const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+        const SPAN: &str = "b7ad6b7169203331";
+        let valid = [
+            (format!("00-{TRACE}-{SPAN}-01"), true),
+            (format!("00-{TRACE}-{SPAN}-00"), false),
+            (format!("00-{TRACE}-{SPAN}-03"), true),
+            (format!("01-{TRACE}-{SPAN}-01"), true),
+            (format!("cc-{TRACE}-{SPAN}-01-what-comes-later"), true),
+        ];
+        for (header, sampled) in valid {
+            let context: TraceContext = header.parse().expect(&header);
+            assert_eq!(context.sampled, sampled, "{header}");
+            assert_eq!(context.span_id, 0xb7ad_6b71_6920_3331);
+        }
+        let invalid = [
+            String::new(),
+            format!("ff-{TRACE}-{SPAN}-01"),
+            format!("00-{TRACE}-{SPAN}-01-more"),
+            format!("00-{TRACE}-{SPAN}-01-"),
+            format!("00-{}-{SPAN}-01", "0".repeat(32)),
+            format!("00-{TRACE}-{}-01", "0".repeat(16)),
+            format!("00-{}-{SPAN}-01", TRACE.to_uppercase()),
+            format!("00-{TRACE}-{SPAN}-1"),
+            format!("00-{TRACE}-{SPAN}"),
+            format!("00_{TRACE}_{SPAN}_01"),
+            format!("00-{TRACE}-{SPAN}-0g"),
+            format!("00-+{}-{SPAN}-01", &TRACE[1..]),
+            format!(" 00-{TRACE}-{SPAN}-01"),
+            "😀".repeat(14),
+        ];
+        for header in invalid {
+            assert!(header.parse::<TraceContext>().is_err(), "{header}");
+        }
+    }
+}
