@@ -245,6 +245,10 @@ fn leave(model: &Model) -> TokenStream {
     });
     let outcome = match failures {
         Failures::Kinds(kind) => quote!(#runtime::__private::outcome!(&#ret, #kind)),
+        // Neither a tuple nor a reference has anything to ask.
+        Failures::Never if !matches!(model.function.output(), Type::Path(_)) => {
+            quote!(#runtime::__private::Outcome::Ok)
+        }
         Failures::Never | Failures::Unnamed => quote!(#runtime::__private::outcome!(&#ret)),
     };
     quote! {
