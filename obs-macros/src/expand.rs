@@ -7,7 +7,7 @@ use crate::model::{Failures, Label, Model, Name};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::visit_mut::VisitMut;
-use syn::Type;
+use syn::{Expr, ExprReference, Type};
 
 /// Expands `#[observe(arguments)] item`.
 pub(crate) fn observe(arguments: TokenStream, item: TokenStream) -> TokenStream {
@@ -128,14 +128,15 @@ fn enter(model: &Model) -> TokenStream {
         };
     }
     let labels = parameters.map(|Label { span, ty, value, .. }| {
-        quote_spanned!(*span=> .with::<#ty>(&#value))
+        let value = reference(value);
+        quote_spanned!(*span=> .with::<#ty>(#value))
     });
     let values = fields.iter().map(|field| {
-        let value = &field.value;
+        let value = reference(&field.value);
         match field.how {
-            Recorded::Value => quote!(&#value),
-            Recorded::Display => quote!(&#runtime::__private::display(&#value)),
-            Recorded::Debug => quote!(&#runtime::__private::debug(&#value)),
+            Recorded::Value => quote!(#value),
+            Recorded::Display => quote!(&#runtime::__private::display(#value)),
+            Recorded::Debug => quote!(&#runtime::__private::debug(#value)),
         }
     });
     quote! {
@@ -278,6 +279,16 @@ fn without_impl_trait(mut ty: Type) -> Type {
     }
     Erase.visit_type_mut(&mut ty);
     ty
+}
+
+/// `&value`, with parentheses only where the value needs them.
+fn reference(value: &Expr) -> Expr {
+    Expr::Reference(ExprReference {
+        attrs: Vec::new(),
+        and_token: syn::token::And::default(),
+        mutability: None,
+        expr: Box::new(value.clone()),
+    })
 }
 
 /// A local that no token of the user's can name.

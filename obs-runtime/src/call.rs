@@ -193,10 +193,12 @@ impl Call {
         let seen = with_stack(|stack| {
             let frame = stack.frame(depth)?;
             failures.extend_from_slice(&frame.failures);
-            Some((frame.trace.filter(|trace| trace.sampled && self.site.spans()), frame.parent, frame.id))
+            let sampled = frame.trace.filter(|trace| trace.sampled && self.site.spans());
+            let (parent, id) = (frame.parent, frame.id);
+            Some((sampled, parent, id, matches!(end, End::Cancelled) && stack.cancelled(depth)))
         });
-        let Some((sampled, parent, id)) = seen.flatten() else { return };
-        let handed_on = failure.as_ref().is_some_and(|failure| {
+        let Some((sampled, parent, id, cancelled_below)) = seen.flatten() else { return };
+        let handed_on = cancelled_below || failure.as_ref().is_some_and(|failure| {
             failures.iter().any(|below| !below.is_empty() && failure.text.contains(below.as_str()))
         });
         let level = match end {

@@ -59,11 +59,19 @@ pub(crate) struct Stack {
     ids: Option<fastrand::Rng>,
     /// On threads of the runtime itself: their spans are never exported, or exporting would not end.
     quiet: bool,
+    /// The trace and span above the last call that was cancelled, see [`Stack::cancelled`].
+    cancelled_below: Option<(u128, u64)>,
 }
 
 thread_local! {
     static STACK: RefCell<Stack> = const {
-        RefCell::new(Stack { frames: Vec::new(), fields: Fields::new(), ids: None, quiet: false })
+        RefCell::new(Stack {
+            frames: Vec::new(),
+            fields: Fields::new(),
+            ids: None,
+            quiet: false,
+            cancelled_below: None,
+        })
     };
 }
 
@@ -300,6 +308,20 @@ impl Stack {
                 return;
             }
         }
+    }
+
+    /// Notes that the call at `depth` was cancelled; returns whether one directly below it just was.
+    ///
+    /// Futures that are dropped are not being polled, so the inner call does not find the outer one on
+    /// the stack; but it is dropped right before it, on the same thread.
+    pub(crate) fn cancelled(&mut self, depth: usize) -> bool {
+        let Some(frame) = self.frames.get(depth) else { return false };
+        let Some(trace) = frame.trace else { return false };
+        let handed_on = self.cancelled_below == Some((trace.trace_id, trace.span_id));
+        if let Some(parent) = frame.parent {
+            self.cancelled_below = Some((trace.trace_id, parent.span_id));
+        }
+        handed_on
     }
 
     /// The innermost frame, to be given a `tracing` id.

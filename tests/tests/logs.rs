@@ -1,0 +1,115 @@
+//! Log lines: valid JSON whatever the input, each key once, at the level that was asked for.
+
+use obs_runtime::observe;
+use obs_tests::recorder;
+use std::fmt;
+use std::time::Duration;
+
+#[observe(fields(text, %path, ?odd, number = f64::NAN, huge))]
+fn logs_anything(text: &str, path: std::path::Display<'_>, odd: Option<&[u8]>, huge: &str) {
+    tracing::info!(text = "inner", "level\u{0}\u{1b}[31m \"quoted\"\n\\ 😀");
+    tracing::info!(level = 1, time = 2, msg = 3, target = 4, "keys of the line itself");
+    tracing::info!(text = 1, text = 2, "the same key twice");
+    tracing::info!(u = u64::MAX, i = i64::MIN, big = u128::MAX, f = 1e300, small = 1e-300, inf = f64::INFINITY, yes = true);
+}
+
+#[test]
+fn every_line_is_json_whatever_the_input() {
+    let recorder = recorder();
+    let bytes = {
+        use std::os::unix::ffi::OsStrExt;
+        std::ffi::OsStr::from_bytes(b"/tmp/\xff\xfe").to_owned()
+    };
+    let all: String = (0..0x180).filter_map(char::from_u32).collect();
+    let huge = "x".repeat(1_000_000);
+    logs_anything(&all, std::path::Path::new(&bytes).display(), Some(b"\x00\xff"), &huge);
+    let lines = recorder.lines("logs_anything");
+    assert_eq!(lines.len(), 5);
+    assert_eq!(lines[0]["msg"], "level\u{0}\u{1b}[31m \"quoted\"\n\\ 😀");
+    assert_eq!(lines[0]["text"], "inner", "the event's own field replaces the span's");
+    assert_eq!(lines[1]["text"], all);
+    assert_eq!((&lines[1]["level"], &lines[1]["field.level"]), (&"INFO".into(), &1.into()));
+    assert_eq!(lines[2]["text"], 2, "of equal keys the last");
+    assert_eq!(lines[3]["u"], u64::MAX);
+    assert_eq!(lines[3]["inf"], "inf");
+    assert_eq!(lines[3]["number"], "NaN");
+    let cut = lines[4]["huge"].as_str().expect("a string");
+    assert!(cut.len() < 5_000 && cut.ends_with("bytes cut]"), "{}", cut.len());
+}
+
+struct Recurses;
+
+impl fmt::Display for Recurses {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        tracing::info!("an event inside a formatter");
+        takes_a_formatter(&Recurses);
+        f.write_str("shown")
+    }
+}
+
+#[observe(fields(%value), no_log)]
+fn takes_a_formatter(value: &Recurses) {
+    let _ = value;
+}
+
+#[test]
+fn a_formatter_that_calls_us_does_not_recurse_without_end() {
+    // Each nested call formats the value again only if it can be recorded, and it can't.
+    let recorder = recorder();
+    takes_a_formatter(&Recurses);
+    assert!(recorder.calls("takes_a_formatter", "ok") >= 1.0);
+}
+
+#[observe(slow = "1ms")]
+fn takes_its_time() {
+    std::thread::sleep(Duration::from_millis(3));
+}
+
+#[observe(ok(level = "info"), level = "debug", target = "audit")]
+fn logged_at_info() {}
+
+#[observe(err(level = "warn"))]
+fn fails_at_warn() -> Result<(), &'static str> {
+    Err("not so bad")
+}
+
+#[observe(no_log)]
+fn says_nothing() -> Result<(), &'static str> {
+    Err("unheard")
+}
+
+#[test]
+fn levels_are_those_of_the_attribute() {
+    let recorder = recorder();
+    takes_its_time();
+    let slow = recorder.end_line("takes_its_time");
+    assert_eq!((&slow["level"], &slow["outcome"]), (&"WARN".into(), &"ok".into()));
+    assert!(slow["duration_ms"].as_f64() >= Some(3.0), "{slow}");
+    logged_at_info();
+    let line = recorder.end_line("logged_at_info");
+    assert_eq!((&line["level"], &line["target"]), (&"INFO".into(), &"audit".into()));
+    fails_at_warn().expect_err("failed");
+    assert_eq!(recorder.end_line("fails_at_warn")["level"], "WARN");
+    says_nothing().expect_err("failed");
+    assert!(recorder.lines("says_nothing").is_empty());
+}
+
+#[test]
+fn lines_of_many_threads_are_whole_and_in_order() {
+    let recorder = recorder();
+    std::thread::scope(|scope| {
+        for thread in 0..8 {
+            scope.spawn(move || {
+                for number in 0..200 {
+                    tracing::info!(target: "many", thread, number, padding = "x".repeat(number % 97));
+                }
+            });
+        }
+    });
+    let lines: Vec<_> = recorder.all_lines().into_iter().filter(|line| line["target"] == "many").collect();
+    assert_eq!(lines.len(), 8 * 200);
+    for thread in 0..8 {
+        let numbers: Vec<_> = lines.iter().filter(|line| line["thread"] == thread).map(|line| line["number"].as_u64()).collect();
+        assert!(numbers.iter().copied().eq((0..200).map(Some)), "thread {thread}");
+    }
+}
