@@ -5,7 +5,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::thread;
 
 /// The endpoints, to mount in a server of the application's own.
@@ -42,8 +42,9 @@ fn health(passes: bool) -> Response {
 }
 
 /// Serves the endpoints on a thread with an async runtime of its own, so that they answer while the
-/// application's is stuck.
-pub(crate) fn serve(listener: TcpListener) -> io::Result<()> {
+/// application's is stuck. Returns where.
+pub(crate) fn serve(listener: TcpListener) -> io::Result<SocketAddr> {
+    let address = listener.local_addr()?;
     listener.set_nonblocking(true)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     thread::Builder::new().name("obs-admin".into()).spawn(move || {
@@ -55,5 +56,5 @@ pub(crate) fn serve(listener: TcpListener) -> io::Result<()> {
             tracing::error!(target: "obs_runtime::admin", %error, "the admin server has ended");
         }
     })?;
-    Ok(())
+    Ok(address)
 }

@@ -51,7 +51,7 @@ fn run() -> Result<(), Box<dyn Error>> {
         runtime = runtime.otlp_endpoint(collector);
     }
     let observed = runtime.init()?;
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serve(&options))?;
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serve(&options, observed.admin_address()))?;
     let flushed = observed.shutdown(DRAIN);
     if !flushed.spans {
         eprintln!("shop: the collector did not take the last spans in time");
@@ -60,14 +60,14 @@ fn run() -> Result<(), Box<dyn Error>> {
 }
 
 /// Runs the four services until Ctrl-C, or until the load has made its requests.
-async fn serve(options: &Options) -> Result<(), Box<dyn Error>> {
+async fn serve(options: &Options, admin: Option<SocketAddr>) -> Result<(), Box<dyn Error>> {
     let directory = tempfile::tempdir()?;
     let database = Database::open(&directory.path().join("shop.db"))?;
     let [gateway, users, orders, payments] = listen(options.port).await?;
     let at = |listener: &TcpListener| listener.local_addr().map(|address| format!("http://{address}"));
     let (gateway_url, users_url, orders_url, payments_url) =
         (at(&gateway)?, at(&users)?, at(&orders)?, at(&payments)?);
-    introduce(&gateway_url, &[&users_url, &orders_url, &payments_url], options);
+    introduce(&gateway_url, &[&users_url, &orders_url, &payments_url], admin);
 
     let client = Client::new()?;
     let (stop, stopped) = watch::channel(());
@@ -128,15 +128,16 @@ async fn interrupted() {
 }
 
 /// Says on standard error where to look; standard output is for log lines alone.
-fn introduce(gateway: &str, others: &[&str], options: &Options) {
+fn introduce(gateway: &str, others: &[&str], admin: Option<SocketAddr>) {
     let mut text = format!("The shop is open.\n\n  gateway   {gateway}\n");
     for (name, url) in ["users", "orders", "payments"].iter().zip(others) {
         text += &format!("  {name:<9} {url}\n");
     }
-    let admin = options.admin.unwrap_or(9464);
+    if let Some(admin) = admin {
+        text += &format!("  admin     http://{admin}\n");
+    }
     text += &format!(
-        "\nEach of them answers /metrics, /health/live and /health/ready; so does the admin server:\n\n  \
-         http://127.0.0.1:{admin}/metrics\n\nOrder something, with a request id to look for in the log:\n\n  \
+        "\nEach of them answers /metrics, /health/live and /health/ready.\n\nOrder something, with a request id to look for in the log:\n\n  \
          curl -i {gateway}/orders -H 'content-type: application/json' -H 'x-request-id: my-first-order' \\\n       \
          -d '{{\"user\": 1, \"method\": \"card\", \"amount\": 4200}}'\n\n\
          Amounts over 10000 are declined, a bank asked for 777 never answers, 1313 meets a bug.\n\

@@ -195,13 +195,16 @@ impl Builder {
         #[cfg(not(feature = "otlp"))]
         let _ = sampler;
         #[cfg(feature = "admin")]
-        if let Some(listener) = listener {
-            crate::admin::serve(listener).map_err(InitError::Thread)?;
-        }
+        let admin_address = match listener {
+            Some(listener) => Some(crate::admin::serve(listener).map_err(InitError::Thread)?),
+            None => None,
+        };
+        #[cfg(not(feature = "admin"))]
+        let admin_address = None;
         if !disabled {
             crate::state::start();
         }
-        Ok(Guard::new())
+        Ok(Guard::new(admin_address))
     }
 
     fn filter(&self, environment: &Environment<'_>) -> Result<Filter, InitError> {

@@ -1,5 +1,6 @@
 //! The end of a runtime: what is under way is written and sent, within a deadline.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,7 @@ pub(crate) fn ready() -> bool {
 #[must_use = "dropping the guard at once would flush before anything happened; hold it until `main` ends"]
 pub struct Guard {
     open: bool,
+    admin_address: Option<SocketAddr>,
 }
 
 /// What a flush got done before its deadline.
@@ -34,9 +36,15 @@ pub struct Flushed {
 }
 
 impl Guard {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(admin_address: Option<SocketAddr>) -> Self {
         READY.store(true, Ordering::Relaxed);
-        Self { open: true }
+        Self { open: true, admin_address }
+    }
+
+    /// Where the admin server listens, if there is one: with port 0, the port that was free.
+    #[must_use]
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin_address
     }
 
     /// Fails readiness, then writes log lines and sends spans until all are out or the time is up.

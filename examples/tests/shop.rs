@@ -1,0 +1,324 @@
+//! The shop from outside: orders go in, and what comes out is read by the parsers of others.
+#![cfg(unix)]
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::http::StatusCode;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::any_value::Value as Attribute;
+use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
+use opentelemetry_proto::tonic::trace::v1::{Span, status::StatusCode as SpanStatus};
+use prometheus_parse::{Scrape, Value as Sample};
+use prost::Message;
+use reqwest::Client;
+use serde_json::{Value as Json, json};
+use std::collections::{HashMap, HashSet};
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+const DEADLINE: Duration = Duration::from_secs(30);
+const UPSTREAM_TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+const UPSTREAM_SPAN: &str = "b7ad6b7169203331";
+const SERVICES: [&str; 4] = ["gateway", "users", "orders", "payments"];
+
+/// A collector: decodes what it is sent.
+#[derive(Clone, Default)]
+struct Collector(Arc<Mutex<Vec<ExportTraceServiceRequest>>>);
+
+impl Collector {
+    async fn start(&self) -> String {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("bound"));
+        let received = self.0.clone();
+        let take = move |body: Bytes| async move {
+            received.lock().expect("no panic").push(ExportTraceServiceRequest::decode(body).expect("protobuf"));
+            StatusCode::OK
+        };
+        let app = Router::new().route("/v1/traces", axum::routing::post(take));
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        url
+    }
+
+    fn spans(&self) -> Vec<Span> {
+        let received = self.0.lock().expect("no panic");
+        let resources = received.iter().flat_map(|request| &request.resource_spans);
+        resources.flat_map(|resource| &resource.scope_spans).flat_map(|scope| scope.spans.clone()).collect()
+    }
+}
+
+/// A running shop. Killed if a test ends without closing it.
+struct Shop {
+    child: Child,
+    urls: HashMap<String, String>,
+    output: Option<std::thread::JoinHandle<String>>,
+}
+
+impl Shop {
+    fn open(arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+        let mut child = command(arguments, variables).spawn().expect("the shop starts");
+        let mut stdout = child.stdout.take().expect("piped");
+        let output = std::thread::spawn(move || {
+            let mut text = String::new();
+            stdout.read_to_string(&mut text).expect("UTF-8");
+            text
+        });
+        let mut introduction = BufReader::new(child.stderr.take().expect("piped")).lines();
+        let mut urls = HashMap::new();
+        for line in introduction.by_ref().map_while(Result::ok) {
+            if let Some((name, url)) = line.trim().split_once("http://").filter(|_| line.starts_with("  ")) {
+                urls.insert(name.trim().to_owned(), format!("http://{url}"));
+            }
+            if line.starts_with("Ctrl-C") {
+                break;
+            }
+        }
+        std::thread::spawn(move || introduction.for_each(drop));
+        Self { child, urls, output: Some(output) }
+    }
+
+    fn url(&self, service: &str) -> &str {
+        self.urls.get(service).unwrap_or_else(|| panic!("{service} among {:?}", self.urls))
+    }
+
+    /// Ctrl-C, and what the shop had to say.
+    fn close(mut self) -> String {
+        let interrupted = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status();
+        assert!(interrupted.expect("kill runs").success());
+        self.wait()
+    }
+
+    fn wait(&mut self) -> String {
+        let status = self.child.wait().expect("it ends");
+        assert!(status.success(), "{status}");
+        self.output.take().expect("waited once").join().expect("no panic")
+    }
+}
+
+impl Drop for Shop {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+    }
+}
+
+fn command(arguments: &[&str], variables: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_shop"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("OTEL_") || name == "RUST_LOG") {
+        command.env_remove(name);
+    }
+    command.args(arguments).envs(variables.iter().copied());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+async fn order(client: &Client, shop: &Shop, request_id: &str, body: Json) -> (u16, String) {
+    let response = client
+        .post(format!("{}/orders", shop.url("gateway")))
+        .header("x-request-id", request_id)
+        .header("traceparent", format!("00-{UPSTREAM_TRACE}-{UPSTREAM_SPAN}-01"))
+        .json(&body)
+        .send()
+        .await
+        .expect("an answer");
+    assert_eq!(response.headers()["x-request-id"], request_id);
+    (response.status().as_u16(), response.text().await.expect("a body"))
+}
+
+async fn scrape(client: &Client, url: &str) -> Scrape {
+    let response = client.get(format!("{url}/metrics")).send().await.expect("an answer");
+    assert_eq!(response.headers()["content-type"], "text/plain; version=0.0.4; charset=utf-8");
+    // This parser takes a brace inside a label's value for the end of the labels.
+    let text = response.text().await.expect("a body").replace("/{id}", "/id");
+    Scrape::parse(text.lines().map(|line| Ok(line.to_owned()))).expect("the text format")
+}
+
+fn total(metrics: &Scrape, metric: &str, labels: &[(&str, &str)]) -> f64 {
+    let matching = metrics.samples.iter().filter(|sample| {
+        sample.metric == metric && labels.iter().all(|(key, value)| sample.labels.get(key) == Some(*value))
+    });
+    matching
+        .map(|sample| match &sample.value {
+            Sample::Counter(value) | Sample::Gauge(value) | Sample::Untyped(value) => *value,
+            other => panic!("{metric}: {other:?}"),
+        })
+        .sum()
+}
+
+fn attribute<'a>(span: &'a Span, key: &str) -> Option<&'a str> {
+    let found = span.attributes.iter().find(|attribute| attribute.key == key)?;
+    match found.value.as_ref()?.value.as_ref()? {
+        Attribute::StringValue(text) => Some(text),
+        _ => None,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_is_one_trace_one_request_id_and_one_count_in_each_service() {
+    let collector = Collector::default();
+    let endpoint = collector.start().await;
+    let arguments = ["--no-load", "--port", "0", "--admin", "0", "--otlp", &endpoint];
+    let shop = Shop::open(&arguments, &[("RUST_LOG", "info,shop=debug"), ("OTEL_BSP_SCHEDULE_DELAY", "100")]);
+    let client = Client::builder().no_proxy().timeout(DEADLINE).build().expect("a client");
+
+    let declined = json!({ "user": 2, "method": "wallet", "amount": 25_000 });
+    let silent = json!({ "user": 3, "method": "bank", "amount": 777 });
+    let buggy = json!({ "user": 4, "method": "card", "amount": 1313 });
+    let (status, body) = order(&client, &shop, "fine-1", json!({ "user": 1, "method": "card", "amount": 4200 })).await;
+    assert_eq!(status, 200, "{body}");
+    assert_eq!(order(&client, &shop, "declined-1", declined).await.0, 402);
+    assert_eq!(order(&client, &shop, "silent-1", silent).await.0, 502);
+    assert_eq!(order(&client, &shop, "buggy-1", buggy).await.0, 502);
+    let hangs_up = client
+        .post(format!("{}/orders", shop.url("gateway")))
+        .header("x-request-id", "hangs-up-1")
+        .json(&json!({ "user": 1, "method": "bank", "amount": 3000 }))
+        .timeout(Duration::from_millis(60));
+    hangs_up.send().await.expect_err("nobody waited");
+
+    check_metrics(&client, &shop).await;
+    let last = scrape(&client, shop.url("admin")).await;
+    let output = shop.close();
+    check_lines(&output);
+    check_spans(&collector.spans(), &last);
+}
+
+async fn check_metrics(client: &Client, shop: &Shop) {
+    let outcomes = [
+        ("payments::charge", "ok", 1.0),
+        ("payments::charge", "error", 2.0),
+        ("payments::charge", "panic", 1.0),
+        ("payments::charge", "cancelled", 1.0),
+        ("payments::provider", "cancelled", 2.0),
+        ("payments::risk", "panic", 1.0),
+        ("users::user", "ok", 5.0),
+        ("database::save_payment", "ok", 1.0),
+    ];
+    // The hang-up takes its way through the services.
+    let waiting = Instant::now();
+    loop {
+        let metrics = scrape(client, shop.url("admin")).await;
+        let counted = |(function, outcome, _): &(&str, &str, f64)| {
+            total(&metrics, "function_calls_total", &[("function", function), ("outcome", outcome)])
+        };
+        if outcomes.iter().all(|expected| (counted(expected) - expected.2).abs() < 0.5) {
+            break;
+        }
+        let seen: Vec<_> = outcomes.iter().map(|expected| (expected, counted(expected))).collect();
+        assert!(waiting.elapsed() < DEADLINE, "{seen:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    for service in SERVICES.into_iter().chain(["admin"]) {
+        let metrics = scrape(client, shop.url(service)).await;
+        let of_kind = |kind| total(&metrics, "function_calls_total", &[("function", "payments::charge"), ("error", kind)]);
+        assert_eq!((of_kind("declined"), of_kind("timeout"), of_kind("database")), (1.0, 1.0, 0.0), "{service}");
+        let answered = |status| total(&metrics, "http_server_calls_total", &[("service", "payments"), ("status", status)]);
+        assert_eq!((answered("2xx"), answered("4xx"), answered("5xx")), (1.0, 1.0, 2.0), "{service}");
+        for metric in ["function_calls_in_flight", "obs_spans_dropped_total", "obs_log_lines_dropped_total"] {
+            assert_eq!(total(&metrics, metric, &[]), 0.0, "{service}: {metric}");
+        }
+        for health in ["live", "ready"] {
+            let answer = client.get(format!("{}/health/{health}", shop.url(service))).send().await.expect("an answer");
+            assert_eq!(answer.status(), 200, "{service}: {health}");
+        }
+        let accept = ("accept", "application/openmetrics-text; version=1.0.0");
+        let openmetrics = client.get(format!("{}/metrics", shop.url(service))).header(accept.0, accept.1);
+        let text = openmetrics.send().await.expect("an answer").text().await.expect("a body");
+        assert!(text.ends_with("# EOF\n") && text.contains("# TYPE function_calls counter"), "{service}");
+    }
+}
+
+fn check_lines(output: &str) {
+    let lines: Vec<Json> = output.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    let target = |line: &Json| line["target"].as_str().unwrap_or_default().to_owned();
+    for line in lines.iter().filter(|line| SERVICES.iter().any(|service| target(line).ends_with(service))) {
+        assert!(line["request_id"].is_string() && line["trace_id"].is_string(), "{line}");
+    }
+    let of_request: Vec<&Json> = lines.iter().filter(|line| line["request_id"] == "fine-1").collect();
+    for service in SERVICES {
+        let wanted = format!("shop::{service}");
+        assert!(of_request.iter().any(|line| target(line) == wanted), "{service} in {of_request:#?}");
+    }
+    assert!(of_request.iter().all(|line| line["trace_id"] == UPSTREAM_TRACE));
+    let failed = |id: &str| {
+        let of_request = lines.iter().filter(|line| line["request_id"] == id && line["level"] == "ERROR");
+        of_request.map(|line| line["function"].as_str().unwrap_or_default().to_owned()).collect::<Vec<_>>()
+    };
+    assert!(failed("fine-1").is_empty());
+    assert_eq!(failed("silent-1").first().map(String::as_str), Some("payments::charge"));
+    assert_eq!(failed("buggy-1").first().map(String::as_str), Some("payments::risk"));
+    let origin = lines.iter().find(|line| line["request_id"] == "declined-1" && line["level"] == "ERROR");
+    let origin = origin.expect("the origin's line");
+    assert_eq!((&origin["error.kind"], &origin["outcome"]), (&"declined".into(), &"error".into()));
+}
+
+fn check_spans(spans: &[Span], metrics: &Scrape) {
+    // Nothing is lost: there is a span for each call that was counted.
+    let calls = total(metrics, "function_calls_total", &[]) + total(metrics, "http_server_calls_total", &[]);
+    assert_eq!(spans.len() as f64, calls);
+
+    let trace: Vec<&Span> = spans.iter().filter(|span| span.trace_id == bytes(UPSTREAM_TRACE)).collect();
+    let ids: HashSet<&[u8]> = trace.iter().map(|span| &span.span_id[..]).collect();
+    let (roots, below): (Vec<&Span>, Vec<&Span>) =
+        trace.iter().copied().partition(|span| span.parent_span_id == bytes(UPSTREAM_SPAN));
+    assert_eq!(roots.len(), 4, "one for each order that named a caller");
+    assert!(below.iter().all(|span| ids.contains(&span.parent_span_id[..])), "every parent is in the trace");
+
+    let by_id: HashMap<&[u8], &Span> = trace.iter().map(|span| (&span.span_id[..], *span)).collect();
+    let paid = trace.iter().find(|span| span.name == "database::save_payment").expect("the one that was paid");
+    let path: Vec<(&str, SpanKind)> = std::iter::successors(Some(*paid), |span| by_id.get(&span.parent_span_id[..]).copied())
+        .map(|span| (span.name.as_str(), span.kind()))
+        .collect();
+    let expected = [
+        ("database::save_payment", SpanKind::Internal),
+        ("http::answer", SpanKind::Server),
+        ("http::ask", SpanKind::Client),
+        ("orders::place", SpanKind::Internal),
+        ("http::answer", SpanKind::Server),
+        ("http::ask", SpanKind::Client),
+        ("gateway::order", SpanKind::Internal),
+        ("http::answer", SpanKind::Server),
+    ];
+    assert_eq!(path, expected);
+    for span in &trace {
+        assert!(span.start_time_unix_nano <= span.end_time_unix_nano);
+        let failed = attribute(span, "outcome") != Some("ok");
+        let status = span.status.as_ref().map_or(SpanStatus::Unset, |status| status.code());
+        assert_eq!(status, if failed { SpanStatus::Error } else { SpanStatus::Unset }, "{}", span.name);
+    }
+    let declined = trace.iter().find(|span| attribute(span, "error.type") == Some("declined"));
+    assert_eq!(declined.map(|span| span.name.as_str()), Some("payments::charge"));
+}
+
+fn bytes(hex: &str) -> Vec<u8> {
+    (0..hex.len()).step_by(2).map(|i| u8::from_str_radix(&hex[i..i + 2], 16).expect("hex")).collect()
+}
+
+#[test]
+fn a_shop_that_is_asked_for_some_requests_makes_them_and_closes() {
+    let mut shop = Shop::open(&["--requests", "10", "--rate", "50", "--port", "0", "--admin", "0"], &[]);
+    let output = shop.wait();
+    assert!(output.lines().any(|line| line.contains("\"msg\":\"order placed\"")), "{output}");
+}
+
+#[test]
+fn what_is_wrong_with_the_configuration_is_said_at_the_start() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = taken.local_addr().expect("bound").port().to_string();
+    let cases: [(&[&str], &[(&str, &str)], &str); 7] = [
+        (&[], &[("RUST_LOG", "shop=loud")], "RUST_LOG is \"shop=loud\"; it takes a level (off, error"),
+        (&[], &[("OTEL_TRACES_SAMPLER", "maybe")], "OTEL_TRACES_SAMPLER is \"maybe\"; it takes one of `always_on`"),
+        (&[], &[("OTEL_BSP_SCHEDULE_DELAY", "soon")], "OTEL_BSP_SCHEDULE_DELAY is \"soon\"; it takes a number of"),
+        (&["--otlp", "collector:4318"], &[], "it takes an `http://host:port` URL"),
+        (&["--admin", &port], &[], "the admin server can't listen on 127.0.0.1"),
+        (&["--admin", "0", "--port", &port], &[], "choose other ports with --port"),
+        (&["--rate", "0"], &[], "--rate takes 1 to 100"),
+    ];
+    for (arguments, variables, expected) in cases {
+        let mut all = vec!["--no-load"];
+        all.extend(arguments);
+        let output = command(&all, variables).output().expect("it runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && said.contains(expected), "{arguments:?} {variables:?}: {said}");
+    }
+}
