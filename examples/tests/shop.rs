@@ -33,7 +33,10 @@ impl Collector {
         let url = format!("http://{}", listener.local_addr().expect("bound"));
         let received = self.0.clone();
         let take = move |body: Bytes| async move {
-            received.lock().expect("no panic").push(ExportTraceServiceRequest::decode(body).expect("protobuf"));
+            received
+                .lock()
+                .expect("no panic")
+                .push(ExportTraceServiceRequest::decode(body).expect("protobuf"));
             StatusCode::OK
         };
         let app = Router::new().route("/v1/traces", axum::routing::post(take));
@@ -164,7 +167,8 @@ async fn an_order_is_one_trace_one_request_id_and_one_count_in_each_service() {
     let declined = json!({ "user": 2, "method": "wallet", "amount": 25_000 });
     let silent = json!({ "user": 3, "method": "bank", "amount": 777 });
     let buggy = json!({ "user": 4, "method": "card", "amount": 1313 });
-    let (status, body) = order(&client, &shop, "fine-1", json!({ "user": 1, "method": "card", "amount": 4200 })).await;
+    let (status, body) =
+        order(&client, &shop, "fine-1", json!({ "user": 1, "method": "card", "amount": 4200 })).await;
     assert_eq!(status, 200, "{body}");
     assert_eq!(order(&client, &shop, "declined-1", declined).await.0, 402);
     assert_eq!(order(&client, &shop, "silent-1", silent).await.0, 502);
@@ -210,15 +214,24 @@ async fn check_metrics(client: &Client, shop: &Shop) {
     }
     for service in SERVICES.into_iter().chain(["admin"]) {
         let metrics = scrape(client, shop.url(service)).await;
-        let of_kind = |kind| total(&metrics, "function_calls_total", &[("function", "payments::charge"), ("error", kind)]);
-        assert_eq!((of_kind("declined"), of_kind("timeout"), of_kind("database")), (1.0, 1.0, 0.0), "{service}");
-        let answered = |status| total(&metrics, "http_server_calls_total", &[("service", "payments"), ("status", status)]);
+        let of_kind = |kind| {
+            total(&metrics, "function_calls_total", &[("function", "payments::charge"), ("error", kind)])
+        };
+        assert_eq!(
+            (of_kind("declined"), of_kind("timeout"), of_kind("database")),
+            (1.0, 1.0, 0.0),
+            "{service}"
+        );
+        let answered = |status| {
+            total(&metrics, "http_server_calls_total", &[("service", "payments"), ("status", status)])
+        };
         assert_eq!((answered("2xx"), answered("4xx"), answered("5xx")), (1.0, 1.0, 2.0), "{service}");
         for metric in ["function_calls_in_flight", "obs_spans_dropped_total", "obs_log_lines_dropped_total"] {
             assert_eq!(total(&metrics, metric, &[]), 0.0, "{service}: {metric}");
         }
         for health in ["live", "ready"] {
-            let answer = client.get(format!("{}/health/{health}", shop.url(service))).send().await.expect("an answer");
+            let answer =
+                client.get(format!("{}/health/{health}", shop.url(service))).send().await.expect("an answer");
             assert_eq!(answer.status(), 200, "{service}: {health}");
         }
         let accept = ("accept", "application/openmetrics-text; version=1.0.0");
@@ -265,10 +278,12 @@ fn check_spans(spans: &[Span], metrics: &Scrape) {
     assert!(below.iter().all(|span| ids.contains(&span.parent_span_id[..])), "every parent is in the trace");
 
     let by_id: HashMap<&[u8], &Span> = trace.iter().map(|span| (&span.span_id[..], *span)).collect();
-    let paid = trace.iter().find(|span| span.name == "database::save_payment").expect("the one that was paid");
-    let path: Vec<(&str, SpanKind)> = std::iter::successors(Some(*paid), |span| by_id.get(&span.parent_span_id[..]).copied())
-        .map(|span| (span.name.as_str(), span.kind()))
-        .collect();
+    let paid =
+        trace.iter().find(|span| span.name == "database::save_payment").expect("the one that was paid");
+    let path: Vec<(&str, SpanKind)> =
+        std::iter::successors(Some(*paid), |span| by_id.get(&span.parent_span_id[..]).copied())
+            .map(|span| (span.name.as_str(), span.kind()))
+            .collect();
     let expected = [
         ("database::save_payment", SpanKind::Internal),
         ("http::answer", SpanKind::Server),
@@ -307,8 +322,16 @@ fn what_is_wrong_with_the_configuration_is_said_at_the_start() {
     let port = taken.local_addr().expect("bound").port().to_string();
     let cases: [(&[&str], &[(&str, &str)], &str); 7] = [
         (&[], &[("RUST_LOG", "shop=loud")], "RUST_LOG is \"shop=loud\"; it takes a level (off, error"),
-        (&[], &[("OTEL_TRACES_SAMPLER", "maybe")], "OTEL_TRACES_SAMPLER is \"maybe\"; it takes one of `always_on`"),
-        (&[], &[("OTEL_BSP_SCHEDULE_DELAY", "soon")], "OTEL_BSP_SCHEDULE_DELAY is \"soon\"; it takes a number of"),
+        (
+            &[],
+            &[("OTEL_TRACES_SAMPLER", "maybe")],
+            "OTEL_TRACES_SAMPLER is \"maybe\"; it takes one of `always_on`",
+        ),
+        (
+            &[],
+            &[("OTEL_BSP_SCHEDULE_DELAY", "soon")],
+            "OTEL_BSP_SCHEDULE_DELAY is \"soon\"; it takes a number of",
+        ),
         (&["--otlp", "collector:4318"], &[], "it takes an `http://host:port` URL"),
         (&["--admin", &port], &[], "the admin server can't listen on 127.0.0.1"),
         (&["--admin", "0", "--port", &port], &[], "choose other ports with --port"),

@@ -10,8 +10,22 @@ use syn::{Expr, ExprArray, Ident, LitInt, LitStr, Path, Token, Type};
 
 /// Every argument that `#[observe]` takes, in the order of its reference.
 const VALID: &[&str] = &[
-    "name", "metric", "labels", "fields", "err", "ok", "slow", "level", "target", "kind", "buckets",
-    "budget", "no_span", "no_metrics", "no_log", "crate",
+    "name",
+    "metric",
+    "labels",
+    "fields",
+    "err",
+    "ok",
+    "slow",
+    "level",
+    "target",
+    "kind",
+    "buckets",
+    "budget",
+    "no_span",
+    "no_metrics",
+    "no_log",
+    "crate",
 ];
 
 /// The arguments as written: nothing is checked but their form.
@@ -172,7 +186,12 @@ impl Parse for FieldArg {
         if shorthand == Recorded::Value && input.peek(LitStr) {
             let name: LitStr = input.parse()?;
             input.parse::<Token![=]>()?;
-            return Ok(Self { name: name.value(), span, how: Recorded::parse(input)?, value: input.parse()? });
+            return Ok(Self {
+                name: name.value(),
+                span,
+                how: Recorded::parse(input)?,
+                value: input.parse()?,
+            });
         }
         let path = Punctuated::<Ident, Token![.]>::parse_separated_nonempty_with(input, Ident::parse_any)?;
         let name = path.iter().map(|part| part.unraw().to_string()).collect::<Vec<_>>().join(".");

@@ -4,8 +4,9 @@ use crate::args::{Args, Recorded};
 use crate::errors::Errors;
 use crate::function::Function;
 use crate::model::{Failures, Label, Model, Name};
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
+use syn::spanned::Spanned;
 use syn::visit_mut::VisitMut;
 use syn::{Expr, ExprReference, Type};
 
@@ -129,7 +130,7 @@ fn enter(model: &Model) -> TokenStream {
     }
     let labels = parameters.map(|Label { span, ty, value, .. }| {
         let value = reference(value);
-        quote_spanned!(*span=> .with::<#ty>(#value))
+        quote_spanned!(*span=> .with(#runtime::__private::values::<#ty>(), #value))
     });
     let values = fields.iter().map(|field| {
         let value = reference(&field.value);
@@ -158,14 +159,20 @@ fn declaration(model: &Model) -> TokenStream {
         }
         Name::Given(name) => quote!(#name),
     };
-    let target = model.target.as_ref().map_or_else(|| quote!(::core::module_path!()), |target| quote!(#target));
+    let target = model.target.as_ref().map(|target| quote!(, #target));
     let fields = model.fields.iter().map(|field| &field.name);
     let spec = spec(model);
-    let check = (!model.labels.is_empty() || matches!(model.failures, Failures::Kinds(_))).then(|| check(model, &name));
+    let check = (!model.labels.is_empty() || matches!(model.failures, Failures::Kinds(_))).then(|| {
+        // Reported at the labels.
+        let span = model.labels.first().map_or_else(Span::mixed_site, |label| label.span);
+        quote_spanned!(span=> const _: () = __SPEC.check_budget(__NAME);)
+    });
     quote! {
         use #runtime::__private as __obs;
+        const __NAME: __obs::Name = #name;
+        const __SPEC: __obs::Spec = #spec;
         #check
-        __obs::site!(#name, #target, #level, [#(#fields),*], #spec)
+        __obs::site!(__NAME, __SPEC, #level, [#(#fields),*] #target)
     }
 }
 
@@ -180,13 +187,11 @@ fn spec(model: &Model) -> TokenStream {
         with(quote!(metric(#metric)));
     }
     let (results, parameters): (Vec<_>, Vec<_>) = model.labels.iter().partition(|label| label.ret.is_some());
-    if !parameters.is_empty() {
-        let dimensions = parameters.iter().map(|label| dimension(label));
-        with(quote!(labels(&[#(#dimensions),*])));
-    }
-    if !results.is_empty() {
-        let dimensions = results.iter().map(|label| dimension(label));
-        with(quote!(result_labels(&[#(#dimensions),*])));
+    for (method, labels) in [("labels", parameters), ("result_labels", results)] {
+        if !labels.is_empty() {
+            let (method, dimensions) = (format_ident!("{method}"), labels.into_iter().map(dimension));
+            with(quote!(#method(&[#(#dimensions),*])));
+        }
     }
     match &model.failures {
         Failures::Never => with(quote!(infallible())),
@@ -196,16 +201,20 @@ fn spec(model: &Model) -> TokenStream {
     if let Some(buckets) = &model.buckets {
         with(quote!(buckets(&[#(#buckets),*])));
     }
+    if let Some(budget) = &model.budget {
+        with(quote!(budget(#budget)));
+    }
     if let Some(kind) = &model.kind {
         with(quote!(kind(__obs::SpanKind::#kind)));
     }
-    if let Some(level) = &model.err_level {
-        with(quote!(err_level(__obs::Level::#level)));
-    }
-    if let Some(level) = &model.ok_level {
-        with(quote!(ok_level(__obs::Level::#level)));
+    for (method, level) in [("err_level", &model.err_level), ("ok_level", &model.ok_level)] {
+        if let Some(level) = level {
+            let method = format_ident!("{method}");
+            with(quote!(#method(__obs::Level::#level)));
+        }
     }
     if let Some(nanos) = model.slow_nanos {
+        let nanos = Literal::u64_unsuffixed(nanos);
         with(quote!(slow_nanos(#nanos)));
     }
     for (on, off) in [(model.span, "no_span"), (model.metrics, "no_metrics"), (model.log, "no_log")] {
@@ -217,23 +226,9 @@ fn spec(model: &Model) -> TokenStream {
     spec
 }
 
-/// The compile-time check of the budget, reported at the labels.
-fn check(model: &Model, name: &TokenStream) -> TokenStream {
-    let dimensions = model.labels.iter().map(dimension);
-    let budget = model.budget;
-    let spec = match &model.failures {
-        Failures::Never => quote!(__obs::Spec::new().infallible()),
-        Failures::Unnamed => quote!(__obs::Spec::new()),
-        Failures::Kinds(kind) => quote!(__obs::Spec::new().errors::<#kind>()),
-    };
-    let future = model.function.sig.asyncness.map(|_| quote!(.future()));
-    let span = model.labels.first().map_or_else(Span::mixed_site, |label| label.span);
-    quote_spanned!(span=> const _: () = __obs::check_budget(#name, &[#(#dimensions),*], &#spec #future, #budget);)
-}
-
 fn dimension(label: &Label) -> TokenStream {
     let Label { name, span, ty, .. } = label;
-    quote_spanned!(*span=> __obs::dimension::<#ty>(#name))
+    quote_spanned!(*span=> __obs::values::<#ty>().named(#name))
 }
 
 /// What comes after the body: labels of the result, and the outcome.
@@ -242,20 +237,29 @@ fn leave(model: &Model) -> TokenStream {
     let (call, ret) = (local("__call"), local("__ret"));
     let results = labels.iter().filter_map(|label| {
         let (Label { span, ty, value, .. }, bound) = (label, label.ret.as_ref()?);
-        Some(quote_spanned!(*span=> #call.result_label::<#ty>(&{ let #bound = &#ret; #value });))
+        let values = quote_spanned!(*span=> #runtime::__private::values::<#ty>());
+        Some(quote_spanned!(*span=> #call.result_label(#values, &{ let #bound = &#ret; #value });))
     });
     let outcome = match failures {
-        Failures::Kinds(kind) => quote!(#runtime::__private::outcome!(&#ret, #kind)),
         // Neither a tuple nor a reference has anything to ask.
         Failures::Never if !matches!(model.function.output(), Type::Path(_)) => {
             quote!(#runtime::__private::Outcome::Ok)
         }
-        Failures::Never | Failures::Unnamed => quote!(#runtime::__private::outcome!(&#ret)),
+        _ => quote!(#runtime::__private::outcome!(&#ret)),
     };
-    quote! {
-        #(#results)*
-        #call.leave(#outcome);
-    }
+    let leave = if let Failures::Kinds(kind) = failures {
+        // A mismatch of the two types is the kind's fault.
+        let failed = local("__failed");
+        let here = Ident::new("__ret", Span::mixed_site().located_at(kind.span()));
+        let failed_is = quote_spanned!(kind.span()=> &::core::result::Result<_, #kind> = &#here);
+        quote! {
+            let #failed: #failed_is;
+            #call.leave_with_kind(#outcome, #failed);
+        }
+    } else {
+        quote!(#call.leave(#outcome);)
+    };
+    quote!(#(#results)* #leave)
 }
 
 /// The tokens between the function's own braces, so that errors and coverage see the user's lines.

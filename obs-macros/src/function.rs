@@ -2,6 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
+use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
 use syn::{Attribute, FnArg, Ident, Pat, ReturnType, Signature, Type, Visibility};
 
@@ -19,6 +20,9 @@ impl Parse for Function {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
         let mut attrs = input.call(Attribute::parse_outer)?;
         let vis = input.parse()?;
+        if is_other_item(input) {
+            return Err(input.error("`#[observe]` goes on a function or a method"));
+        }
         let sig = input.parse()?;
         if input.peek(syn::Token![;]) {
             return Err(input.error("`#[observe]` needs a body to observe; put it on the implementation"));
@@ -31,6 +35,13 @@ impl Parse for Function {
         }
         Ok(Self { attrs, vis, sig, body: content.parse()?, brace })
     }
+}
+
+/// Whether an item begins here that is no function.
+fn is_other_item(input: ParseStream<'_>) -> bool {
+    let keywords =
+        ["impl", "trait", "mod", "struct", "enum", "union", "type", "static", "use", "macro_rules"];
+    input.fork().call(Ident::parse_any).is_ok_and(|ident| keywords.iter().any(|keyword| ident == keyword))
 }
 
 impl Function {

@@ -5,9 +5,9 @@ use crate::errors::Errors;
 use crate::function::Function;
 use proc_macro2::{Ident, Span};
 use quote::{format_ident, quote};
-use syn::visit_mut::VisitMut;
 use syn::ext::IdentExt;
-use syn::{Expr, GenericParam, Lifetime, Lit, LitStr, Path, Type};
+use syn::visit_mut::VisitMut;
+use syn::{Expr, GenericParam, Lifetime, Lit, LitInt, LitStr, Path, Type};
 
 /// Everything the expansion needs to know, checked.
 pub(crate) struct Model {
@@ -27,7 +27,7 @@ pub(crate) struct Model {
     /// A variant of the runtime's `SpanKind`, by name.
     pub(crate) kind: Option<Ident>,
     pub(crate) buckets: Option<Vec<Expr>>,
-    pub(crate) budget: usize,
+    pub(crate) budget: Option<LitInt>,
     pub(crate) span: bool,
     pub(crate) metrics: bool,
     pub(crate) log: bool,
@@ -79,14 +79,22 @@ const KINDS: &[(&str, &str)] = &[
 
 /// Keys that every log line writes itself.
 const RESERVED_FIELDS: &[&str] = &[
-    "time", "level", "msg", "message", "target", "function", "trace_id", "span_id", "outcome", "error",
-    "error.kind", "duration_ms",
+    "time",
+    "level",
+    "msg",
+    "message",
+    "target",
+    "function",
+    "trace_id",
+    "span_id",
+    "outcome",
+    "error",
+    "error.kind",
+    "duration_ms",
 ];
 
 /// Labels that the metric families write themselves.
 const RESERVED_LABELS: &[&str] = &["function", "outcome", "error", "le", "quantile"];
-
-const DEFAULT_BUDGET: usize = 300;
 
 impl Model {
     /// Checks the arguments against the function. With a mistake noted there is no model.
@@ -97,7 +105,8 @@ impl Model {
         let err = args.err.unwrap_or_default();
         let ok = args.ok.unwrap_or_default();
         if let (Some(span), Some(first)) = (args.no_metrics, labels.first()) {
-            errors.at(first.span, "`labels` have no metric to label beside `no_metrics`; drop one of the two");
+            errors
+                .at(first.span, "`labels` have no metric to label beside `no_metrics`; drop one of the two");
             let _ = span;
         }
         if let (Some(_), Some(buckets)) = (args.no_metrics, &args.buckets) {
@@ -118,10 +127,7 @@ impl Model {
             slow_nanos: args.slow.and_then(|slow| duration(&slow, errors)),
             kind: choice(args.kind.as_ref(), "kind", KINDS, errors),
             buckets: args.buckets.map(|array| buckets(array.elems.into_iter().collect(), errors)),
-            budget: args
-                .budget
-                .and_then(|budget| errors.keep(budget.base10_parse()))
-                .unwrap_or(DEFAULT_BUDGET),
+            budget: args.budget.filter(|budget| errors.keep(budget.base10_parse::<usize>()).is_some()),
             span: args.no_span.is_none(),
             metrics: args.no_metrics.is_none(),
             log: args.no_log.is_none(),
@@ -219,14 +225,19 @@ fn label_type(arg: &LabelArg, function: &Function, errors: &mut Errors) -> Optio
     let mut ty = match (&arg.ty, &arg.value) {
         (Some(ty), _) => ty.clone(),
         (None, Some(_)) => {
-            errors.at(name.span(), format!("the type of this label is not in the signature: write `{name}: Type = ..`"));
+            errors.at(
+                name.span(),
+                format!("the type of this label is not in the signature: write `{name}: Type = ..`"),
+            );
             return None;
         }
         (None, None) => {
             let Some(ty) = function.parameter(name) else {
                 errors.at(
                     name.span(),
-                    format!("no parameter is called `{name}`: name one, or write `{name}: Type = expression`"),
+                    format!(
+                        "no parameter is called `{name}`: name one, or write `{name}: Type = expression`"
+                    ),
                 );
                 return None;
             };
@@ -307,7 +318,10 @@ fn fields(args: Option<Vec<FieldArg>>, errors: &mut Errors) -> Vec<Field> {
     let mut fields: Vec<Field> = Vec::new();
     for FieldArg { name, span, how, value } in args.unwrap_or_default() {
         if RESERVED_FIELDS.contains(&name.as_str()) {
-            errors.at(span, format!("the field `{name}` is written by the log line itself; choose another name"));
+            errors.at(
+                span,
+                format!("the field `{name}` is written by the log line itself; choose another name"),
+            );
         }
         if fields.iter().any(|field| field.name == name) {
             errors.at(span, format!("the field `{name}` is given twice; keep one"));
@@ -324,12 +338,19 @@ fn failures(output: &Type) -> Failures {
         "u128", "usize", "str", "String", "Vec", "Option", "HashMap", "BTreeMap", "HashSet", "BTreeSet",
     ];
     match output {
-        Type::Tuple(_) | Type::Reference(_) | Type::Array(_) | Type::Slice(_) | Type::Never(_) | Type::Ptr(_) => {
-            Failures::Never
-        }
+        Type::Tuple(_)
+        | Type::Reference(_)
+        | Type::Array(_)
+        | Type::Slice(_)
+        | Type::Never(_)
+        | Type::Ptr(_) => Failures::Never,
         Type::Path(path)
             if path.qself.is_none()
-                && path.path.segments.last().is_some_and(|last| PLAIN.iter().any(|plain| last.ident == plain)) =>
+                && path
+                    .path
+                    .segments
+                    .last()
+                    .is_some_and(|last| PLAIN.iter().any(|plain| last.ident == plain)) =>
         {
             Failures::Never
         }
@@ -363,14 +384,20 @@ fn duration(given: &LitStr, errors: &mut Errors) -> Option<u64> {
             return Some(nanos as u64);
         }
     }
-    errors.on(given, "a duration above zero is a number and a unit of `ns`, `us`, `ms`, `s` or `m`, such as \"500ms\"");
+    errors.on(
+        given,
+        "a duration above zero is a number and a unit of `ns`, `us`, `ms`, `s` or `m`, such as \"500ms\"",
+    );
     None
 }
 
 /// Histogram bounds: finite, above zero, ascending, each checked at its own literal.
 fn buckets(bounds: Vec<Expr>, errors: &mut Errors) -> Vec<Expr> {
     if bounds.is_empty() {
-        errors.at(Span::call_site(), "`buckets` needs at least one bound, such as `buckets = [0.01, 0.1, 1.0]`");
+        errors.at(
+            Span::call_site(),
+            "`buckets` needs at least one bound, such as `buckets = [0.01, 0.1, 1.0]`",
+        );
     }
     let mut last = 0.0;
     let mut checked = Vec::new();

@@ -80,10 +80,7 @@ pub(crate) fn value<T: syn::parse::Parse>(
 /// The tokens inside `key( .. )`.
 pub(crate) fn list(key: &Ident, input: ParseStream<'_>, example: &str) -> syn::Result<TokenStream> {
     if !input.peek(syn::token::Paren) {
-        return Err(syn::Error::new(
-            key.span(),
-            format!("`{key}` takes a list: write `{key}({example})`"),
-        ));
+        return Err(syn::Error::new(key.span(), format!("`{key}` takes a list: write `{key}({example})`")));
     }
     let content;
     syn::parenthesized!(content in input);
@@ -92,19 +89,21 @@ pub(crate) fn list(key: &Ident, input: ParseStream<'_>, example: &str) -> syn::R
 
 /// Parses the path of `crate = path`, which must mean the same wherever the expansion stands.
 pub(crate) fn crate_path(key: &Ident, input: ParseStream<'_>) -> syn::Result<Path> {
-    input.parse::<Token![=]>().map_err(|_| {
-        syn::Error::new(key.span(), "`crate` takes a path: write `crate = ::obs_runtime`")
-    })?;
+    input
+        .parse::<Token![=]>()
+        .map_err(|_| syn::Error::new(key.span(), "`crate` takes a path: write `crate = ::obs_runtime`"))?;
     let path = Path::parse_mod_style(input)?;
-    let absolute = path.leading_colon.is_some()
-        || path.segments.first().is_some_and(|first| first.ident == "crate");
+    let absolute =
+        path.leading_colon.is_some() || path.segments.first().is_some_and(|first| first.ident == "crate");
     if absolute {
         return Ok(path);
     }
     let written = path.segments.iter().map(|s| s.ident.to_string()).collect::<Vec<_>>().join("::");
     Err(syn::Error::new_spanned(
         &path,
-        format!("a relative path could mean something else inside the function: write `::{written}` or `crate::{written}`"),
+        format!(
+            "a relative path could mean something else inside the function: write `::{written}` or `crate::{written}`"
+        ),
     ))
 }
 

@@ -3,54 +3,51 @@
 use crate::label::Dimension;
 use crate::site::Spec;
 
-/// Fails the build if labels times outcomes exceed the budget, with the sum spelled out.
-///
-/// # Panics
-/// At compile time, where the compiler shows the message at the labels.
-#[track_caller]
-pub const fn check_budget(function: &str, labels: &[Dimension], spec: &Spec, budget: usize) {
-    let outcomes = spec.possible_outcomes();
-    let mut product = outcomes;
-    let mut i = 0;
+impl Spec {
+    /// Fails the build if labels times outcomes exceed the budget, with the sum spelled out.
+    ///
+    /// # Panics
+    /// At compile time, where the compiler shows the message at the labels.
+    #[track_caller]
+    pub const fn check_budget(&self, function: &str) {
+        let product = combinations(self.labels)
+            .saturating_mul(combinations(self.result_labels))
+            .saturating_mul(self.possible_outcomes());
+        if product > self.budget {
+            let message = self.explain(function, product);
+            panic!("{}", message.as_str());
+        }
+    }
+
+    const fn explain(&self, function: &str, product: usize) -> Message {
+        let mut m = Message::new();
+        m.text("`").text(function).text("` has ").number(product);
+        m.text(" combinations of label values and outcomes, more than its budget of ").number(self.budget);
+        m.text(": ").factors(self.labels).factors(self.result_labels);
+        m.text("outcomes (").number(self.possible_outcomes()).text(": ok");
+        match self.error_kinds {
+            Some(kinds) => {
+                m.text(", ").number(kinds.cardinality).text(" kinds of error");
+            }
+            None if self.fallible => {
+                m.text(", error");
+            }
+            None => {}
+        }
+        m.text(", panic").text(if self.future { ", cancelled" } else { "" }).text(") = ").number(product);
+        m.text(". Drop a label, choose a type with fewer values, move it to `fields(..)`, ");
+        m.text("or say that it is meant with `budget = ").number(product).text("`");
+        m
+    }
+}
+
+const fn combinations(labels: &[Dimension]) -> usize {
+    let (mut product, mut i) = (1_usize, 0);
     while i < labels.len() {
         product = product.saturating_mul(labels[i].cardinality);
         i += 1;
     }
-    if product > budget {
-        let message = explain(function, labels, spec, product, budget);
-        panic!("{}", message.as_str());
-    }
-}
-
-const fn explain(
-    function: &str,
-    labels: &[Dimension],
-    spec: &Spec,
-    product: usize,
-    budget: usize,
-) -> Message {
-    let mut m = Message::new();
-    m.text("`").text(function).text("` has ").number(product).text(" combinations of label values and outcomes, ");
-    m.text("more than its budget of ").number(budget).text(": ");
-    let mut i = 0;
-    while i < labels.len() {
-        m.text(labels[i].name).text(" (").number(labels[i].cardinality).text(") x ");
-        i += 1;
-    }
-    m.text("outcomes (").number(spec.possible_outcomes()).text(": ok");
-    match spec.error_kinds {
-        Some(kinds) => {
-            m.text(", ").number(kinds.cardinality).text(" kinds of error");
-        }
-        None if spec.fallible => {
-            m.text(", error");
-        }
-        None => {}
-    }
-    m.text(", panic").text(if spec.future { ", cancelled" } else { "" }).text(") = ").number(product);
-    m.text(". Drop a label, choose a type with fewer values, move it to `fields(..)`, ");
-    m.text("or say that it is meant with `budget = ").number(product).text("`");
-    m
+    product
 }
 
 /// Text put together in a `const fn`, which can't allocate. What does not fit is cut.
@@ -70,6 +67,15 @@ impl Message {
         while i < text.len() && self.len < self.bytes.len() {
             self.bytes[self.len] = text[i];
             self.len += 1;
+            i += 1;
+        }
+        self
+    }
+
+    const fn factors(&mut self, labels: &[Dimension]) -> &mut Self {
+        let mut i = 0;
+        while i < labels.len() {
+            self.text(labels[i].name).text(" (").number(labels[i].cardinality).text(") x ");
             i += 1;
         }
         self
@@ -108,13 +114,14 @@ impl Message {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::label::dimension;
+    use crate::label::values;
 
     #[test]
     fn the_message_names_every_factor() {
-        let spec = Spec::new().future().errors::<Option<bool>>();
-        let labels = [dimension::<bool>("retry"), dimension::<Option<bool>>("method")];
-        let message = explain("shop::charge", &labels, &spec, 36, 10);
+        const LABELS: &[Dimension] =
+            &[values::<bool>().named("retry"), values::<Option<bool>>().named("method")];
+        let spec = Spec::new().future().errors::<Option<bool>>().labels(LABELS).budget(10);
+        let message = spec.explain("shop::charge", 36);
         assert_eq!(
             message.as_str(),
             "`shop::charge` has 36 combinations of label values and outcomes, more than its budget of 10: \

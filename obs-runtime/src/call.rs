@@ -1,7 +1,7 @@
 //! One observed call, from its first line to its outcome.
 
 use crate::context::{FrameKind, Span, with_stack};
-use crate::label::LabelIndex;
+use crate::label::{LabelIndex, Values};
 use crate::outcome::{ErrorRef, Outcome};
 use crate::site::Site;
 use crate::store::{self, Shape, outcome};
@@ -12,8 +12,8 @@ use pin_project_lite::pin_project;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use tracing_core::field::{Value, Visit};
 use tracing_core::Level;
+use tracing_core::field::{Value, Visit};
 
 /// A call of an observed function. Dropped before [`leave`](Call::leave), it panicked or was cancelled.
 #[derive(Debug)]
@@ -100,7 +100,8 @@ impl Call {
     fn open(&mut self, values: &[&dyn Value]) {
         let site = self.site;
         if !subscriber::is_ours() {
-            self.span = if site.spec.span { Open::Foreign(Foreign::open(site, values)) } else { Open::Nowhere };
+            self.span =
+                if site.spec.span { Open::Foreign(Foreign::open(site, values)) } else { Open::Nowhere };
             return;
         }
         let record = |visitor: &mut dyn Visit| {
@@ -110,7 +111,8 @@ impl Call {
         };
         let open = with_stack(|stack| {
             if site.spec.future {
-                let span = stack.open(&site.metadata, Some(site.function()), site.spans(), |fields| record(fields));
+                let span =
+                    stack.open(&site.metadata, Some(site.function()), site.spans(), |fields| record(fields));
                 Open::Own(Box::new(span))
             } else {
                 Open::Frame(stack.push_call(site, |fields| record(fields)))
@@ -121,9 +123,8 @@ impl Call {
 
     /// Adds a label of the result.
     #[inline]
-    pub fn result_label<L: Label>(&mut self, label: &L) {
-        let index = label.index().min(L::CARDINALITY - 1);
-        self.result = Some(self.result.unwrap_or(0) * (L::CARDINALITY + 1) + index);
+    pub fn result_label<L>(&mut self, values: Values<L>, label: &L) {
+        self.result = Some(self.result.unwrap_or(0) * (values.cardinality() + 1) + values.index(label));
     }
 
     /// Polls the body's future inside the call's span.
@@ -141,6 +142,15 @@ impl Call {
                 Outcome::Error { kind, error } => End::Error { kind, error },
             });
         }
+    }
+
+    /// As [`leave`](Self::leave), of a function whose failures are told apart by the error's label.
+    #[inline]
+    pub fn leave_with_kind<K: Label, T>(&mut self, outcome: Outcome<'_>, result: &Result<T, K>) {
+        self.leave(match (outcome, result) {
+            (Outcome::Error { error, .. }, Err(kind)) => Outcome::Error { kind: kind.index(), error },
+            (outcome, _) => outcome,
+        });
     }
 
     fn end(&mut self, end: End<'_>) {
@@ -198,9 +208,10 @@ impl Call {
             Some((sampled, parent, id, matches!(end, End::Cancelled) && stack.cancelled(depth)))
         });
         let Some((sampled, parent, id, cancelled_below)) = seen.flatten() else { return };
-        let handed_on = cancelled_below || failure.as_ref().is_some_and(|failure| {
-            failures.iter().any(|below| !below.is_empty() && failure.text.contains(below.as_str()))
-        });
+        let handed_on = cancelled_below
+            || failure.as_ref().is_some_and(|failure| {
+                failures.iter().any(|below| !below.is_empty() && failure.text.contains(below.as_str()))
+            });
         let level = match end {
             End::Ok if slow => Level::WARN,
             End::Ok => spec.ok_level,

@@ -15,12 +15,6 @@ use std::borrow::Cow;
 /// assert_eq!(<Option<bool>>::CARDINALITY, 3);
 /// assert_eq!(bool::value(true.index()), "true");
 /// ```
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` has no compile-time bound on its values, so it can't be a metric label",
-    label = "unbounded label",
-    note = "to record the value, move it to `fields(..)`: logs and spans take anything",
-    note = "to count by it, derive `Label` on an enum of its values, or use `Bounded<Tag, N>`"
-)]
 pub trait Label {
     /// How many values there are.
     const CARDINALITY: usize;
@@ -83,6 +77,19 @@ pub fn nth(values: &'static [&'static str], index: usize) -> Cow<'static, str> {
     Cow::Borrowed(values.get(index).copied().unwrap_or_default())
 }
 
+/// A [`Label`], by a name that the compiler's message about a type that is none can be attached to.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no compile-time bound on its values, so it can't be a metric label",
+    label = "unbounded label",
+    note = "to record the value, move it to `fields(..)`: logs and spans take anything",
+    note = "to count by it, derive `Label` on an enum of its values, or use `Bounded<Tag, N>`"
+)]
+pub trait MetricLabel: Label {}
+
+#[diagnostic::do_not_recommend]
+impl<L: Label> MetricLabel for L {}
+
 /// One label of a function: its name, how many values it has, and their texts.
 #[derive(Clone, Copy, Debug)]
 pub struct Dimension {
@@ -91,10 +98,39 @@ pub struct Dimension {
     pub(crate) value: fn(usize) -> Cow<'static, str>,
 }
 
-/// The dimension that the values of `L` make.
+/// The values of a label type. Made in one place, so that a type which is no label is one error.
+#[derive(Debug)]
+pub struct Values<L> {
+    cardinality: usize,
+    value: fn(usize) -> Cow<'static, str>,
+    index: fn(&L) -> usize,
+}
+
+/// The values of `L`.
+#[inline]
 #[must_use]
-pub const fn dimension<L: Label>(name: &'static str) -> Dimension {
-    Dimension { name, cardinality: L::CARDINALITY, value: L::value }
+pub const fn values<L: MetricLabel>() -> Values<L> {
+    Values { cardinality: L::CARDINALITY, value: L::value, index: L::index }
+}
+
+impl<L> Values<L> {
+    /// The dimension that these values make under a name.
+    #[must_use]
+    pub const fn named(self, name: &'static str) -> Dimension {
+        Dimension { name, cardinality: self.cardinality, value: self.value }
+    }
+
+    /// The position of a label. One that breaks its own bound counts as the last.
+    #[inline]
+    pub(crate) fn index(&self, label: &L) -> usize {
+        (self.index)(label).min(self.cardinality - 1)
+    }
+
+    /// How many values there are.
+    #[inline]
+    pub(crate) fn cardinality(&self) -> usize {
+        self.cardinality
+    }
 }
 
 /// The position of a call's labels among all combinations: a number in mixed radix.
@@ -102,11 +138,11 @@ pub const fn dimension<L: Label>(name: &'static str) -> Dimension {
 pub struct LabelIndex(pub(crate) usize);
 
 impl LabelIndex {
-    /// Appends the least significant digit. A label that breaks its own bound counts as its last value.
+    /// Appends the least significant digit.
     #[inline]
     #[must_use]
-    pub fn with<L: Label>(self, label: &L) -> Self {
-        Self(self.0 * L::CARDINALITY + label.index().min(L::CARDINALITY - 1))
+    pub fn with<L>(self, values: Values<L>, label: &L) -> Self {
+        Self(self.0 * values.cardinality() + values.index(label))
     }
 }
 
@@ -131,11 +167,13 @@ mod tests {
 
     #[test]
     fn an_index_reads_back_as_the_labels_that_made_it() {
-        let dimensions = [dimension::<bool>("a"), dimension::<Option<bool>>("b"), dimension::<bool>("c")];
+        let dimensions =
+            [values::<bool>().named("a"), values::<Option<bool>>().named("b"), values::<bool>().named("c")];
         for a in [false, true] {
             for b in [None, Some(false), Some(true)] {
                 for c in [false, true] {
-                    let index = LabelIndex::default().with(&a).with(&b).with(&c);
+                    let index =
+                        LabelIndex::default().with(values(), &a).with(values(), &b).with(values(), &c);
                     assert_eq!(digits(&dimensions, index.0), [a.index(), b.index(), c.index()]);
                 }
             }

@@ -29,6 +29,9 @@
 
 #![forbid(unsafe_code)]
 
+#[doc(hidden)]
+#[path = "private.rs"]
+pub mod __private;
 #[cfg(feature = "admin")]
 pub mod admin;
 mod bounded;
@@ -41,9 +44,6 @@ mod label;
 #[cfg(feature = "log")]
 mod log;
 mod outcome;
-#[doc(hidden)]
-#[path = "private.rs"]
-pub mod __private;
 mod setup;
 mod site;
 mod state;

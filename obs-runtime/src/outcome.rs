@@ -67,8 +67,7 @@ impl ErrorRef<'_> {
     }
 }
 
-/// Finds the outcome of `&value` by the traits of its type; with a second argument, the error's kind
-/// as that [`Label`](crate::Label).
+/// Finds the outcome of `&value` by the traits of its type.
 ///
 /// Method look-up prefers the receiver with the most references, so the first trait below whose
 /// bounds hold is the one that answers.
@@ -80,16 +79,11 @@ macro_rules! __obs_outcome {
         use $crate::__private::probe::*;
         (&&&&&&&$crate::__private::probe::Probe($value)).outcome()
     }};
-    ($value:expr, $kind:ty) => {
-        $crate::__private::probe::with_kind::<$kind, _>($crate::__private::outcome!($value), $value)
-    };
 }
 
 /// The traits behind the `outcome!` macro.
 pub mod probe {
     use super::{Debug, Display, DisplayRef, Error, ErrorRef, Outcome};
-    use crate::Label;
-
     /// A return value whose traits are to be found out.
     pub struct Probe<'a, T>(pub &'a T);
 
@@ -148,15 +142,6 @@ pub mod probe {
     }
 
     impl<T> ViaAny for Probe<'_, T> {}
-
-    /// Adds the kind of the error to an outcome.
-    #[inline]
-    pub fn with_kind<'a, K: Label, T>(outcome: Outcome<'a>, result: &Result<T, K>) -> Outcome<'a> {
-        match (outcome, result) {
-            (Outcome::Error { error, .. }, Err(kind)) => Outcome::Error { kind: kind.index(), error },
-            (outcome, _) => outcome,
-        }
-    }
 }
 
 #[cfg(test)]
@@ -218,11 +203,5 @@ mod tests {
             text(outcome!(result))
         }
         assert_eq!(shown(&Err(Outer(fmt::Error))).unwrap(), "outer");
-    }
-
-    #[test]
-    fn the_kind_is_the_label_of_the_error() {
-        let failed: Result<(), bool> = Err(true);
-        assert!(matches!(outcome!(&failed, bool), Outcome::Error { kind: 1, .. }));
     }
 }

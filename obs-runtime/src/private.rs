@@ -3,9 +3,8 @@
 
 pub use crate::__obs_outcome as outcome;
 pub use crate::__obs_site as site;
-pub use crate::budget::check_budget;
 pub use crate::call::{Call, Running};
-pub use crate::label::{Dimension, LabelIndex, dimension, nth};
+pub use crate::label::{Dimension, LabelIndex, MetricLabel, Values, nth, values};
 pub use crate::outcome::{DisplayRef, ErrorRef, Outcome, probe};
 pub use crate::site::{SITES, Site, SpanKind, Spec};
 pub use core::option::Option;
@@ -16,6 +15,9 @@ pub use tracing_core::{Kind, Level, Metadata};
 
 /// The text of a label's value.
 pub type LabelText = std::borrow::Cow<'static, str>;
+
+/// The name of an observed function.
+pub type Name = &'static str;
 
 /// The labels of a call, none yet.
 #[inline]

@@ -1,7 +1,6 @@
 //! What is known of an observed function at compile time: one static each.
 
-use crate::label::{Dimension, dimension};
-use crate::Label;
+use crate::label::{Dimension, MetricLabel, values};
 use crate::store::Shape;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -41,6 +40,7 @@ pub struct Spec {
     pub(crate) err_level: Level,
     pub(crate) ok_level: Level,
     pub(crate) slow_nanos: u64,
+    pub(crate) budget: usize,
     pub(crate) fallible: bool,
     pub(crate) future: bool,
     pub(crate) span: bool,
@@ -49,8 +49,10 @@ pub struct Spec {
 }
 
 /// Upper bounds in seconds, from a fast in-memory call to a slow dependency.
-pub(crate) const DEFAULT_BUCKETS: &[f64] =
-    &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+pub(crate) const DEFAULT_BUCKETS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+/// How many combinations of labels and outcomes a function may have unless it says otherwise.
+const DEFAULT_BUDGET: usize = 300;
 
 /// The stem of the metric families that functions share.
 pub(crate) const SHARED_METRIC: &str = "function";
@@ -70,6 +72,7 @@ impl Spec {
             err_level: Level::ERROR,
             ok_level: Level::DEBUG,
             slow_nanos: u64::MAX,
+            budget: DEFAULT_BUDGET,
             fallible: true,
             future: false,
             span: true,
@@ -92,8 +95,8 @@ impl Spec {
 
     /// Counts failures by the values of `K`.
     #[must_use]
-    pub const fn errors<K: Label>(mut self) -> Self {
-        self.error_kinds = Some(dimension::<K>("error"));
+    pub const fn errors<K: MetricLabel>(mut self) -> Self {
+        self.error_kinds = Some(values::<K>().named("error"));
         self
     }
 }
@@ -120,6 +123,8 @@ setters! {
     result_labels(labels: &'static [Dimension]) result_labels = labels;
     /// `buckets = [..]`
     buckets(buckets: &'static [f64]) buckets = buckets;
+    /// `budget = N`
+    budget(budget: usize) budget = budget;
     /// `kind = ".."`
     kind(kind: SpanKind) kind = kind;
     /// `err(level = "..")`
@@ -225,7 +230,10 @@ fn filter_number(filter: LevelFilter) -> u8 {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __obs_site {
-    ($name:expr, $target:expr, $level:ident, [$($field:expr),*], $spec:expr) => {{
+    ($name:expr, $spec:expr, $level:ident, [$($field:expr),*]) => {
+        $crate::__private::site!($name, $spec, $level, [$($field),*], ::core::module_path!())
+    };
+    ($name:expr, $spec:expr, $level:ident, [$($field:expr),*], $target:expr) => {{
         #[$crate::__private::linkme::distributed_slice($crate::__private::SITES)]
         #[linkme(crate = $crate::__private::linkme)]
         static SITE: $crate::__private::Site = $crate::__private::Site::new(

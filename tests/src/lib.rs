@@ -166,7 +166,8 @@ impl Recorder {
             assert!((self.calls(function, other) - expected).abs() < 0.5, "{function}: calls with {other}");
         }
         assert!(self.in_flight(function).abs() < 0.5, "{function}: in flight");
-        let durations = self.samples("function_duration_seconds", &[("function", function), ("outcome", outcome)]);
+        let durations =
+            self.samples("function_duration_seconds", &[("function", function), ("outcome", outcome)]);
         let durations: f64 = durations.into_iter().map(|(_, count)| count).sum();
         assert!((durations - 1.0).abs() < 0.5, "{function}: durations");
         assert_eq!(attribute(&self.span(function), "outcome").as_deref(), Some(outcome), "{function}: span");

@@ -7,13 +7,13 @@ use tracing::Instrument;
 
 /// Stands for a crate that knows nothing of this one: plain `tracing`, plain `log`.
 mod third_party {
-    pub fn speaks() {
+    pub(crate) fn speaks() {
         tracing::info!(rows = 3, "from tracing");
         log::warn!("from log: {}", 7);
     }
 
     #[tracing::instrument(fields(engine = "sqlite"))]
-    pub fn works(table: &str) {
+    pub(crate) fn works(table: &str) {
         super::innermost();
         tracing::info!("inside {table}");
     }
@@ -35,7 +35,8 @@ fn inner_call(attempt: u32) {
 fn an_event_carries_the_fields_of_all_spans_around_it() {
     let recorder = recorder();
     outer_call("r-1");
-    let lines: Vec<_> = recorder.lines("inner_call").into_iter().filter(|line| line.get("outcome").is_none()).collect();
+    let lines: Vec<_> =
+        recorder.lines("inner_call").into_iter().filter(|line| line.get("outcome").is_none()).collect();
     assert_eq!(lines.len(), 2, "{lines:#?}");
     let span = recorder.span("inner_call");
     for (line, message) in lines.iter().zip(["from tracing", "from log: 7"]) {
@@ -85,12 +86,14 @@ fn innermost() {}
 fn spans_of_other_crates_nest_between_ours() {
     let recorder = recorder();
     around();
-    let (around, works, innermost) = (recorder.span("around"), recorder.span("works"), recorder.span("innermost"));
+    let (around, works, innermost) =
+        (recorder.span("around"), recorder.span("works"), recorder.span("innermost"));
     assert_eq!(works.parent_span_id, around.span_context.span_id());
     assert_eq!(innermost.parent_span_id, works.span_context.span_id());
     assert_eq!(attribute(&works, "engine").as_deref(), Some("sqlite"));
     assert_eq!(attribute(&works, "table").as_deref(), Some("orders"));
-    let line = recorder.lines("around").into_iter().find(|line| line["msg"] == "inside orders").expect("a line");
+    let line =
+        recorder.lines("around").into_iter().find(|line| line["msg"] == "inside orders").expect("a line");
     assert_eq!((&line["engine"], &line["table"]), (&"sqlite".into(), &"orders".into()));
 }
 
@@ -177,7 +180,8 @@ async fn a_span_can_be_carried_to_another_task_by_hand() {
     hands_its_span_to_a_task().await;
     let (parent, child) = (recorder.span("hands_its_span_to_a_task"), recorder.span("in_the_task"));
     assert_eq!(child.parent_span_id, parent.span_context.span_id());
-    let line = recorder.lines("hands_its_span_to_a_task").into_iter().find(|line| line["msg"] == "in the task");
+    let line =
+        recorder.lines("hands_its_span_to_a_task").into_iter().find(|line| line["msg"] == "in the task");
     assert_eq!(line.expect("a line")["job"], "nightly");
 }
 
@@ -187,7 +191,8 @@ async fn called_from_elsewhere() {}
 #[tokio::test]
 async fn a_remote_caller_is_the_parent() {
     let recorder = recorder();
-    let caller: TraceContext = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".parse().expect("valid");
+    let caller: TraceContext =
+        "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".parse().expect("valid");
     caller.scope(called_from_elsewhere()).await;
     let span = recorder.span("called_from_elsewhere");
     assert_eq!(span.span_context.trace_id().to_string(), "0af7651916cd43dd8448eb211c80319c");
@@ -203,7 +208,8 @@ async fn called_and_not_sampled() {
 #[tokio::test]
 async fn a_caller_that_does_not_sample_is_followed_in_that() {
     let recorder = recorder();
-    let caller: TraceContext = "00-1af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00".parse().expect("valid");
+    let caller: TraceContext =
+        "00-1af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00".parse().expect("valid");
     caller.scope(called_and_not_sampled()).await;
     assert!(recorder.spans("called_and_not_sampled").is_empty());
     let line = &recorder.lines("called_and_not_sampled")[0];
@@ -229,8 +235,15 @@ fn without_a_span_children_belong_to_the_span_above() {
     let recorder = recorder();
     above_no_span();
     assert!(recorder.spans("has_no_span").is_empty());
-    assert_eq!(recorder.span("sees_through").parent_span_id, recorder.span("above_no_span").span_context.span_id());
-    let line = recorder.lines("has_no_span").into_iter().find(|line| line["msg"] == "below no span").expect("a line");
+    assert_eq!(
+        recorder.span("sees_through").parent_span_id,
+        recorder.span("above_no_span").span_context.span_id()
+    );
+    let line = recorder
+        .lines("has_no_span")
+        .into_iter()
+        .find(|line| line["msg"] == "below no span")
+        .expect("a line");
     assert_eq!(line["part"], "unseen");
     assert_eq!(line["span_id"], recorder.span("above_no_span").span_context.span_id().to_string());
 }
@@ -246,7 +259,8 @@ fn a_guard_that_outlives_its_call_does_no_harm() {
     tracing::info!(target: "outlives", "while it lives");
     drop(guard);
     tracing::info!(target: "outlives", "after it is gone");
-    let lines: Vec<_> = recorder.all_lines().into_iter().filter(|line| line["target"] == "outlives").collect();
+    let lines: Vec<_> =
+        recorder.all_lines().into_iter().filter(|line| line["target"] == "outlives").collect();
     assert_eq!((&lines[0]["inner"], lines[1].get("inner")), (&1.into(), None));
     assert_eq!(TraceContext::current(), None);
 }
@@ -259,7 +273,12 @@ fn a_scoped_subscriber_of_somebody_else_sees_our_spans() {
     #[derive(Clone, Default)]
     struct Names(Arc<Mutex<Vec<&'static str>>>);
     impl<S: tracing::Subscriber> Layer<S> for Names {
-        fn on_new_span(&self, attributes: &tracing::span::Attributes<'_>, _: &tracing::Id, _: Context<'_, S>) {
+        fn on_new_span(
+            &self,
+            attributes: &tracing::span::Attributes<'_>,
+            _: &tracing::Id,
+            _: Context<'_, S>,
+        ) {
             self.0.lock().expect("no panic").push(attributes.metadata().name());
         }
     }

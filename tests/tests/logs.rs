@@ -10,7 +10,15 @@ fn logs_anything(text: &str, path: std::path::Display<'_>, odd: Option<&[u8]>, h
     tracing::info!(text = "inner", "level\u{0}\u{1b}[31m \"quoted\"\n\\ 😀");
     tracing::info!(level = 1, time = 2, msg = 3, target = 4, "keys of the line itself");
     tracing::info!(text = 1, text = 2, "the same key twice");
-    tracing::info!(u = u64::MAX, i = i64::MIN, big = u128::MAX, f = 1e300, small = 1e-300, inf = f64::INFINITY, yes = true);
+    tracing::info!(
+        u = u64::MAX,
+        i = i64::MIN,
+        big = u128::MAX,
+        f = 1e300,
+        small = 1e-300,
+        inf = f64::INFINITY,
+        yes = true
+    );
 }
 
 #[test]
@@ -109,7 +117,11 @@ fn lines_of_many_threads_are_whole_and_in_order() {
     let lines: Vec<_> = recorder.all_lines().into_iter().filter(|line| line["target"] == "many").collect();
     assert_eq!(lines.len(), 8 * 200);
     for thread in 0..8 {
-        let numbers: Vec<_> = lines.iter().filter(|line| line["thread"] == thread).map(|line| line["number"].as_u64()).collect();
+        let numbers: Vec<_> = lines
+            .iter()
+            .filter(|line| line["thread"] == thread)
+            .map(|line| line["number"].as_u64())
+            .collect();
         assert!(numbers.iter().copied().eq((0..200).map(Some)), "thread {thread}");
     }
 }

@@ -59,7 +59,8 @@ mod sync {
         let line = recorder.end_line("sync_error");
         assert_eq!((&line["level"], &line["error.kind"]), (&"ERROR".into(), &"declined".into()));
         assert_eq!(line["error"], "declined: no funds");
-        let of_kind = |kind| recorder.sample("function_calls_total", &[("function", "sync_error"), ("error", kind)]);
+        let of_kind =
+            |kind| recorder.sample("function_calls_total", &[("function", "sync_error"), ("error", kind)]);
         assert_eq!((of_kind("declined"), of_kind("timed_out")), (Some(1.0), Some(0.0)));
     }
 

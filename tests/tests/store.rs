@@ -92,6 +92,7 @@ fn a_call_from_a_destructor_of_a_thread_is_counted() {
 }
 
 #[observe(labels(method), err(kind = bool))]
+#[expect(dead_code, reason = "that is the point")]
 async fn never_called(method: Method) -> Result<(), bool> {
     let _ = method;
     Ok(())
@@ -122,7 +123,12 @@ fn a_bounded_label_folds_what_is_too_much() {
     for tenant in ["acme", "globex", "acme", "initech", "hooli\"\n\\"] {
         for_tenant(tenant);
     }
-    let count = |tenant| recorder.sample("function_calls_total", &[("function", "for_tenant"), ("outcome", "ok"), ("tenant", tenant)]);
+    let count = |tenant| {
+        recorder.sample(
+            "function_calls_total",
+            &[("function", "for_tenant"), ("outcome", "ok"), ("tenant", tenant)],
+        )
+    };
     assert_eq!((count("acme"), count("globex"), count("other")), (Some(2.0), Some(1.0), Some(2.0)));
     assert!(recorder.sample("obs_label_values_folded_total", &[]) >= Some(2.0));
 }
@@ -162,11 +168,17 @@ fn settle() {}
 fn a_metric_of_its_own_has_its_own_families_and_buckets() {
     let recorder = recorder();
     settle();
-    assert_eq!(recorder.sample("settlement_calls_total", &[("function", "bank::settle"), ("outcome", "ok")]), Some(1.0));
+    assert_eq!(
+        recorder.sample("settlement_calls_total", &[("function", "bank::settle"), ("outcome", "ok")]),
+        Some(1.0)
+    );
     assert!(recorder.samples("function_calls_total", &[("function", "bank::settle")]).is_empty());
     let metrics = scrape();
-    let histogram = metrics.samples.iter().find(|sample| sample.metric == "settlement_duration_seconds").expect("it");
-    let prometheus_parse::Value::Histogram(buckets) = &histogram.value else { panic!("a histogram: {histogram:?}") };
+    let histogram =
+        metrics.samples.iter().find(|sample| sample.metric == "settlement_duration_seconds").expect("it");
+    let prometheus_parse::Value::Histogram(buckets) = &histogram.value else {
+        panic!("a histogram: {histogram:?}")
+    };
     assert_eq!(buckets.iter().map(|bucket| bucket.less_than).collect::<Vec<_>>(), [0.5, 2.0, f64::INFINITY]);
 }
 

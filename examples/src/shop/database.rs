@@ -49,7 +49,13 @@ impl Database {
     }
 
     #[observe(name = "database::save_order")]
-    pub(crate) fn save_order(&self, id: &str, user: i64, amount: i64, state: &str) -> rusqlite::Result<usize> {
+    pub(crate) fn save_order(
+        &self,
+        id: &str,
+        user: i64,
+        amount: i64,
+        state: &str,
+    ) -> rusqlite::Result<usize> {
         self.with(|connection| {
             connection.execute(
                 "INSERT INTO orders (id, user, amount, state) VALUES (?1, ?2, ?3, ?4)
@@ -62,7 +68,8 @@ impl Database {
     #[observe(name = "database::save_payment")]
     pub(crate) fn save_payment(&self, order_id: &str, amount: i64) -> rusqlite::Result<usize> {
         self.with(|connection| {
-            connection.execute("INSERT INTO payments (order_id, amount) VALUES (?, ?)", params![order_id, amount])
+            connection
+                .execute("INSERT INTO payments (order_id, amount) VALUES (?, ?)", params![order_id, amount])
         })
     }
 }

@@ -51,7 +51,10 @@ fn run() -> Result<(), Box<dyn Error>> {
         runtime = runtime.otlp_endpoint(collector);
     }
     let observed = runtime.init()?;
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serve(&options, observed.admin_address()))?;
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(serve(&options, observed.admin_address()))?;
     let flushed = observed.shutdown(DRAIN);
     if !flushed.spans {
         eprintln!("shop: the collector did not take the last spans in time");

@@ -59,7 +59,10 @@ pub(crate) fn routes(database: Database) -> Router {
     Router::new().route("/payments", post(pay)).with_state(database)
 }
 
-async fn pay(State(database): State<Database>, Json(payment): Json<Payment>) -> Result<Json<Value>, PaymentError> {
+async fn pay(
+    State(database): State<Database>,
+    Json(payment): Json<Payment>,
+) -> Result<Json<Value>, PaymentError> {
     let large = payment.amount > LIMIT / 2;
     let receipt = charge(&payment, payment.method, large).await?;
     database.save_payment(&payment.order_id, payment.amount)?;

@@ -4,7 +4,7 @@ mod rename;
 
 use crate::errors::Errors;
 use crate::settings::{crate_path, each, set_once, unknown, value};
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, Literal, TokenStream};
 use quote::quote;
 use rename::Rename;
 use syn::ext::IdentExt;
@@ -113,34 +113,34 @@ fn label_lists(attrs: &[Attribute], errors: &mut Errors) -> Vec<TokenStream> {
 //     enum Method { Card, Bank(u32) }
 // Output:
 //     impl ::obs_runtime::Label for Method {
-//         const CARDINALITY: usize = 2usize;
+//         const CARDINALITY: usize = 2;
 //         fn index(&self) -> usize {
 //             match self {
-//                 Self::Card { .. } => 0usize,
-//                 Self::Bank { .. } => 1usize,
+//                 Self::Card { .. } => 0,
+//                 Self::Bank { .. } => 1,
 //             }
 //         }
-//         fn value(index: usize) -> ::std::borrow::Cow<'static, str> {
+//         fn value(index: usize) -> ::obs_runtime::__private::LabelText {
 //             ::obs_runtime::__private::nth(&["card", "bank"], index)
 //         }
 //     }
 fn expand(model: &Model) -> TokenStream {
     let Model { name, generics, runtime, variants } = model;
     let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();
-    let cardinality = variants.len();
+    let cardinality = Literal::usize_unsuffixed(variants.len());
     let idents = variants.iter().map(|(ident, _)| ident);
     let values = variants.iter().map(|(_, value)| value);
-    let indices = 0..cardinality;
+    let indices = (0..variants.len()).map(Literal::usize_unsuffixed);
     quote! {
         #[automatically_derived]
         impl #impl_generics #runtime::Label for #name #ty_generics #where_clause {
-            const CARDINALITY: usize = #cardinality;
-            fn index(&self) -> usize {
+            const CARDINALITY: ::core::primitive::usize = #cardinality;
+            fn index(&self) -> ::core::primitive::usize {
                 match self {
                     #(Self::#idents { .. } => #indices,)*
                 }
             }
-            fn value(index: usize) -> #runtime::__private::LabelText {
+            fn value(index: ::core::primitive::usize) -> #runtime::__private::LabelText {
                 #runtime::__private::nth(&[#(#values),*], index)
             }
         }

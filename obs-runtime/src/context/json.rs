@@ -14,9 +14,8 @@ pub(crate) fn write_string(out: &mut Vec<u8>, text: &str) {
 /// Appends what a user's formatter prints as a JSON string. A formatter that panics is survived.
 pub(crate) fn write_formatted(out: &mut Vec<u8>, value: &dyn fmt::Debug) {
     write_with(out, |string| {
-        catch_unwind(AssertUnwindSafe(|| write!(string, "{value:?}"))).unwrap_or_else(|_| {
-            string.write_str("[its formatter panicked]")
-        })
+        catch_unwind(AssertUnwindSafe(|| write!(string, "{value:?}")))
+            .unwrap_or_else(|_| string.write_str("[its formatter panicked]"))
     });
 }
 
@@ -152,7 +151,11 @@ mod tests {
     #[test]
     fn a_huge_value_is_cut_between_characters_and_says_so() {
         let json = written(&"é".repeat(MAX_VALUE_BYTES));
-        assert!(json.ends_with(&format!("é…[{MAX_VALUE_BYTES} bytes cut]\"")), "{}", &json[json.len() - 40..]);
+        assert!(
+            json.ends_with(&format!("é…[{MAX_VALUE_BYTES} bytes cut]\"")),
+            "{}",
+            &json[json.len() - 40..]
+        );
     }
 
     #[test]
@@ -164,7 +167,8 @@ mod tests {
                 Err(fmt::Error)
             }
         }
-        for (bad, expected) in [(true, "\"[its formatter failed]\""), (false, "\"[its formatter panicked]\"")] {
+        for (bad, expected) in [(true, "\"[its formatter failed]\""), (false, "\"[its formatter panicked]\"")]
+        {
             let mut out = Vec::new();
             write_formatted(&mut out, &Bad(bad));
             assert_eq!(out, expected.as_bytes());

@@ -47,6 +47,9 @@ impl Span {
 
 impl fmt::Debug for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Span").field("name", &self.metadata.name()).field("trace", &self.trace).finish_non_exhaustive()
+        f.debug_struct("Span")
+            .field("name", &self.metadata.name())
+            .field("trace", &self.trace)
+            .finish_non_exhaustive()
     }
 }

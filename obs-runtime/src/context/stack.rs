@@ -216,9 +216,10 @@ impl Stack {
 
     /// Leaves the innermost frame of that `tracing` id.
     pub(crate) fn exit(&mut self, id: u64) -> bool {
-        let found = self.frames.iter().rposition(|frame| {
-            frame.id == Some(id) && frame.kind == FrameKind::Entered && !frame.left
-        });
+        let found = self
+            .frames
+            .iter()
+            .rposition(|frame| frame.id == Some(id) && frame.kind == FrameKind::Entered && !frame.left);
         if let Some(depth) = found {
             self.pop(depth);
         }
@@ -242,7 +243,8 @@ impl Stack {
 
     /// Adds fields to every frame of that `tracing` id.
     pub(crate) fn record(&mut self, id: u64, new: &Fields) {
-        for depth in (0..self.frames.len()).filter(|depth| self.frames[*depth].id == Some(id)).collect::<Vec<_>>()
+        for depth in
+            (0..self.frames.len()).filter(|depth| self.frames[*depth].id == Some(id)).collect::<Vec<_>>()
         {
             self.insert(depth, new);
         }
@@ -365,7 +367,9 @@ impl Stack {
         let quiet = self.quiet;
         let (trace_id, decision) = match above {
             Some((trace, false)) => (trace.trace_id, Some(trace.sampled)),
-            Some((trace, true)) => (trace.trace_id, Some(trace::sampled(trace.trace_id, Some(trace.sampled)))),
+            Some((trace, true)) => {
+                (trace.trace_id, Some(trace::sampled(trace.trace_id, Some(trace.sampled))))
+            }
             None => (self.trace_id(), None),
         };
         let sampled = !quiet && decision.unwrap_or_else(|| trace::sampled(trace_id, None));
@@ -376,7 +380,8 @@ impl Stack {
     fn ids(&mut self) -> &mut fastrand::Rng {
         // Seeded by the operating system, so that processes started alike do not share ids.
         self.ids.get_or_insert_with(|| {
-            let nanos = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+            let nanos =
+                std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
             fastrand::Rng::with_seed(RandomState::new().hash_one((nanos, std::thread::current().id())))
         })
     }

@@ -85,7 +85,8 @@ impl Family {
 
     fn encode(self, stem: &str, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let shared = stem == SHARED_METRIC;
-        let of = if shared { "observed functions".to_owned() } else { format!("functions observed as {stem}") };
+        let of =
+            if shared { "observed functions".to_owned() } else { format!("functions observed as {stem}") };
         let [calls_name, duration_name, in_flight_name] =
             ["calls", "duration", "calls_in_flight"].map(|name| format!("{stem}_{name}"));
         let help = format!("Calls of {of} by outcome");
@@ -119,7 +120,8 @@ fn possible(site: &Site, shape: &Shape, combination: usize, outcome: usize) -> b
     let returned = outcome != shape.panic() && outcome != shape.cancelled();
     // Labels of the result are all known, or, if there was no result, none is.
     let result = digits(&widened(site.spec.result_labels), combination % shape.result_values);
-    let known = result.iter().zip(site.spec.result_labels).filter(|(digit, label)| **digit < label.cardinality);
+    let known =
+        result.iter().zip(site.spec.result_labels).filter(|(digit, label)| **digit < label.cardinality);
     let labelled = if returned { known.count() == result.len() } else { known.count() == 0 };
     let can_fail = site.spec.fallible || site.spec.error_kinds.is_some();
     let can_end_so = match outcome {

@@ -46,7 +46,11 @@ impl TextFormat {
             ranges.fold(0.0, f32::max)
         };
         let openmetrics = quality("application/openmetrics-text");
-        if openmetrics > 0.0 && openmetrics >= quality("text/plain") { Self::OpenMetrics } else { Self::Prometheus }
+        if openmetrics > 0.0 && openmetrics >= quality("text/plain") {
+            Self::OpenMetrics
+        } else {
+            Self::Prometheus
+        }
     }
 
     /// The HTTP `Content-Type` of the form.
@@ -104,20 +108,37 @@ impl Collector for RuntimeCollector {
             crate::bounded::folded(),
         )?;
         #[cfg(feature = "log")]
-        counter("obs_log_lines_dropped", "Log lines lost to a full buffer or a failing output", crate::log::dropped())?;
+        counter(
+            "obs_log_lines_dropped",
+            "Log lines lost to a full buffer or a failing output",
+            crate::log::dropped(),
+        )?;
         #[cfg(feature = "otlp")]
         {
             use super::spans;
             counter("obs_spans_dropped", "Sampled spans that were not exported", crate::trace::dropped(0))?;
             let mut traces = |name: &str, help: &str, value: f64, is_counter: bool| {
                 let labels = [("signal", "traces")];
-                let kind = if is_counter { ConstCounter::new(value).metric_type() } else { ConstGauge::new(value).metric_type() };
+                let kind = if is_counter {
+                    ConstCounter::new(value).metric_type()
+                } else {
+                    ConstGauge::new(value).metric_type()
+                };
                 let mut metric = encoder.encode_descriptor(name, help, None, kind)?;
                 let metric = metric.encode_family(&labels)?;
-                if is_counter { ConstCounter::new(value).encode(metric) } else { ConstGauge::new(value).encode(metric) }
+                if is_counter {
+                    ConstCounter::new(value).encode(metric)
+                } else {
+                    ConstGauge::new(value).encode(metric)
+                }
             };
             #[allow(clippy::cast_precision_loss, reason = "exact up to 2^53 failures")]
-            traces("obs_export_failures", "Batches that the collector did not take", spans::failures() as f64, true)?;
+            traces(
+                "obs_export_failures",
+                "Batches that the collector did not take",
+                spans::failures() as f64,
+                true,
+            )?;
             traces(
                 "obs_last_export_success_timestamp_seconds",
                 "When the collector last took a batch, in Unix time; 0 if never",
@@ -136,7 +157,8 @@ impl Collector for RuntimeCollector {
         )?;
         let build = ConstGauge::new(1_i64);
         let labels = crate::setup::build_labels();
-        let mut metric = encoder.encode_descriptor("build_info", "What is running", None, build.metric_type())?;
+        let mut metric =
+            encoder.encode_descriptor("build_info", "What is running", None, build.metric_type())?;
         build.encode(metric.encode_family(&labels)?)
     }
 }

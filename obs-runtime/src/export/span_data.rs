@@ -17,7 +17,8 @@ pub(crate) struct Converter {
 
 impl Converter {
     pub(crate) fn new() -> Self {
-        let scope = InstrumentationScope::builder("obs_runtime").with_version(env!("CARGO_PKG_VERSION")).build();
+        let scope =
+            InstrumentationScope::builder("obs_runtime").with_version(env!("CARGO_PKG_VERSION")).build();
         Self { scope, anchor: Anchor::NONE }
     }
 

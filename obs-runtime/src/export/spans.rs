@@ -119,7 +119,8 @@ impl Collector {
             collect(&mut finished);
             self.pending.extend(finished.drain(..).map(|span| self.converter.convert(span)));
             let now = Instant::now();
-            if now >= due || !flushes.is_empty() || self.pending.len() >= self.batching.max_export_batch_size {
+            if now >= due || !flushes.is_empty() || self.pending.len() >= self.batching.max_export_batch_size
+            {
                 self.send(!flushes.is_empty());
                 due = now + self.batching.schedule_delay;
             }
@@ -166,7 +167,8 @@ fn export_all(exporter: &dyn Exporter, to: &str, inbox: &Receiver<Message>) {
                 let spans = batch.len() as u64;
                 match exporter.export(batch) {
                     Ok(()) => {
-                        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+                        let now =
+                            SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
                         LAST_SUCCESS_MILLIS.store(u64::try_from(now).unwrap_or(u64::MAX), Ordering::Relaxed);
                         if !std::mem::replace(&mut reachable, true) {
                             tracing::info!(target: TARGET, endpoint = to, "spans are exported again");

@@ -11,7 +11,8 @@ pub(super) fn to_prometheus_text(openmetrics: &str) -> String {
         if let Some(rest) = line.strip_prefix("# HELP ") {
             // Which name it belongs to depends on the type, which comes next.
             help = rest.split_once(' ').or(Some((rest, "")));
-        } else if let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split_once(' ')) {
+        } else if let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split_once(' '))
+        {
             let (suffix, kind) = match kind {
                 "counter" => ("_total", "counter"),
                 "info" => ("_info", "gauge"),

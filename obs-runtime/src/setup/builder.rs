@@ -168,7 +168,10 @@ impl Builder {
         let sampler = self.sampler.or(sampler).unwrap_or(Sampler::ParentBasedAlwaysOn);
         let service = self.service(&environment)?;
         #[cfg(feature = "otlp")]
-        let (exporter, batching) = (build_exporter(self.exporter, self.otlp_endpoint, &environment, &service)?, environment.batching()?);
+        let (exporter, batching) = (
+            build_exporter(self.exporter, self.otlp_endpoint, &environment, &service)?,
+            environment.batching()?,
+        );
         #[cfg(feature = "admin")]
         let listener = listen(&self.admin, &environment)?;
 
@@ -235,7 +238,10 @@ impl Builder {
 
 impl std::fmt::Debug for Builder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Builder").field("service", &self.service).field("log_filter", &self.log_filter).finish_non_exhaustive()
+        f.debug_struct("Builder")
+            .field("service", &self.service)
+            .field("log_filter", &self.log_filter)
+            .finish_non_exhaustive()
     }
 }
 

@@ -224,7 +224,9 @@ impl Url {
 #[cfg(feature = "otlp")]
 fn check_url(setting: &'static str, url: &str) -> Result<Url, InitError> {
     let uri = url.parse::<http::Uri>().ok();
-    if uri.is_some_and(|uri| uri.scheme_str() == Some("http") && uri.host().is_some_and(|host| !host.is_empty())) {
+    if uri.is_some_and(|uri| {
+        uri.scheme_str() == Some("http") && uri.host().is_some_and(|host| !host.is_empty())
+    }) {
         return Ok(Url(url.to_owned()));
     }
     Err(InitError::Invalid {
@@ -239,9 +241,8 @@ mod tests {
     use super::*;
 
     fn with<R>(variables: &[(&str, &str)], run: impl FnOnce(&Environment<'_>) -> R) -> R {
-        let lookup = |name: &str| {
-            variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
-        };
+        let lookup =
+            |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
         run(&Environment::new(&lookup))
     }
 
@@ -258,7 +259,10 @@ mod tests {
         let message = with(&[("OTEL_TRACES_SAMPLER", "sometimes")], |environment| {
             environment.sampler().expect_err("invalid").to_string()
         });
-        assert!(message.starts_with("OTEL_TRACES_SAMPLER is \"sometimes\"; it takes one of `always_on`"), "{message}");
+        assert!(
+            message.starts_with("OTEL_TRACES_SAMPLER is \"sometimes\"; it takes one of `always_on`"),
+            "{message}"
+        );
         let message = with(&[("RUST_LOG", "shop=loud")], |environment| {
             environment.log_filter().expect_err("invalid").to_string()
         });

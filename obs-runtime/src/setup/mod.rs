@@ -7,9 +7,9 @@ mod guard;
 
 pub use builder::{Builder, builder, init};
 pub use error::InitError;
-pub use guard::{Flushed, Guard, flush};
 #[cfg(feature = "admin")]
 pub(crate) use guard::ready;
+pub use guard::{Flushed, Guard, flush};
 
 use std::sync::OnceLock;
 

@@ -4,9 +4,9 @@ use crate::context::Fields;
 use crate::site::Site;
 use crate::trace::TraceContext;
 #[cfg(feature = "otlp")]
-use std::sync::atomic::AtomicU64;
-#[cfg(feature = "otlp")]
 pub(crate) use rings::{collect_from, dropped, submit, wake};
+#[cfg(feature = "otlp")]
+use std::sync::atomic::AtomicU64;
 use tracing_core::Metadata;
 
 /// A span that ended, with all that an exporter wants to know.

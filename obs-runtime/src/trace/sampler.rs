@@ -75,9 +75,11 @@ mod tests {
 
     #[test]
     fn parent_based_samplers_do_as_the_caller_did() {
-        for sampler in
-            [Sampler::ParentBasedAlwaysOn, Sampler::ParentBasedAlwaysOff, Sampler::ParentBasedTraceIdRatio(0.5)]
-        {
+        for sampler in [
+            Sampler::ParentBasedAlwaysOn,
+            Sampler::ParentBasedAlwaysOff,
+            Sampler::ParentBasedTraceIdRatio(0.5),
+        ] {
             assert!(sampler.decide(1, Some(true)));
             assert!(!sampler.decide(1, Some(false)));
         }

@@ -1,0 +1,20 @@
+//! An async function: its span is entered with each poll, and dropping it is an outcome too.
+pub async fn add(left: u32, right: u32) -> u32 {
+    let __site = {
+        use ::obs_runtime::__private as __obs;
+        const __NAME: __obs::Name = ::core::concat!(::core::module_path!(), "::add");
+        const __SPEC: __obs::Spec = __obs::Spec::new().future().infallible();
+        __obs::site!(__NAME, __SPEC, INFO, [])
+    };
+    let mut __call = ::obs_runtime::__private::Call::enter(__site);
+    let __ret = __call
+        .run(async move {
+            if false {
+                return ::obs_runtime::__private::never::<u32>();
+            }
+            left + right
+        })
+        .await;
+    __call.leave(::obs_runtime::__private::outcome!(& __ret));
+    __ret
+}

@@ -1,0 +1,79 @@
+//! Labels, whose combinations the compiler counts, and fields, which may be anything.
+#[derive(Clone, Copy, Debug)]
+pub enum Method {
+    Card,
+    Bank,
+}
+#[automatically_derived]
+impl ::obs_runtime::Label for Method {
+    const CARDINALITY: ::core::primitive::usize = 2;
+    fn index(&self) -> ::core::primitive::usize {
+        match self {
+            Self::Card { .. } => 0,
+            Self::Bank { .. } => 1,
+        }
+    }
+    fn value(index: ::core::primitive::usize) -> ::obs_runtime::__private::LabelText {
+        ::obs_runtime::__private::nth(&["card", "bank"], index)
+    }
+}
+#[derive(Debug)]
+pub enum PaymentError {
+    Declined(u64),
+}
+#[automatically_derived]
+impl ::obs_runtime::Label for PaymentError {
+    const CARDINALITY: ::core::primitive::usize = 1;
+    fn index(&self) -> ::core::primitive::usize {
+        match self {
+            Self::Declined { .. } => 0,
+        }
+    }
+    fn value(index: ::core::primitive::usize) -> ::obs_runtime::__private::LabelText {
+        ::obs_runtime::__private::nth(&["declined"], index)
+    }
+}
+pub async fn charge(
+    order: &str,
+    method: Method,
+    amount: u64,
+    attempt: u32,
+) -> Result<u64, PaymentError> {
+    let __site = {
+        use ::obs_runtime::__private as __obs;
+        const __NAME: __obs::Name = "shop::charge";
+        const __SPEC: __obs::Spec = __obs::Spec::new()
+            .future()
+            .labels(
+                &[
+                    __obs::values::<Method>().named("method"),
+                    __obs::values::<bool>().named("retry"),
+                ],
+            )
+            .errors::<PaymentError>()
+            .slow_nanos(500000000);
+        const _: () = __SPEC.check_budget(__NAME);
+        __obs::site!(__NAME, __SPEC, INFO, ["order", "amount"])
+    };
+    let mut __call = ::obs_runtime::__private::Call::new(__site);
+    if __call.on() {
+        __call
+            .begin(
+                ::obs_runtime::__private::labels()
+                    .with(::obs_runtime::__private::values::<Method>(), &method)
+                    .with(::obs_runtime::__private::values::<bool>(), &(attempt > 1)),
+                &[&::obs_runtime::__private::display(&order), &amount],
+            );
+    }
+    let __ret = __call
+        .run(async move {
+            if false {
+                return ::obs_runtime::__private::never::<Result<u64, PaymentError>>();
+            }
+            if amount > 100 { Err(PaymentError::Declined(amount)) } else { Ok(amount) }
+        })
+        .await;
+    let __failed: &::core::result::Result<_, PaymentError> = &__ret;
+    __call.leave_with_kind(::obs_runtime::__private::outcome!(& __ret), __failed);
+    __ret
+}
