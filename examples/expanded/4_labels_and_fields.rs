@@ -20,11 +20,6 @@ pub enum PaymentError {
     err(kind = PaymentError),
     slow = "500ms",
 )]
-pub async fn charge(
-    order: &str,
-    method: Method,
-    amount: u64,
-    attempt: u32,
-) -> Result<u64, PaymentError> {
+pub async fn charge(order: &str, method: Method, amount: u64, attempt: u32) -> Result<u64, PaymentError> {
     if amount > 100 { Err(PaymentError::Declined(amount)) } else { Ok(amount) }
 }

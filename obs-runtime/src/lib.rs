@@ -28,6 +28,11 @@
 //! | `otlp` | spans to an OpenTelemetry collector over HTTP/protobuf | no |
 
 #![forbid(unsafe_code)]
+// Much of the core exists for the outputs to read. With all of them on, nothing is exempt.
+#![cfg_attr(
+    not(all(feature = "log", feature = "prometheus", feature = "admin", feature = "otlp")),
+    allow(dead_code, unused_imports)
+)]
 
 #[doc(hidden)]
 #[path = "private.rs"]

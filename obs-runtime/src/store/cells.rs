@@ -148,3 +148,22 @@ impl SeriesCells {
         self.0[1..].iter().map(|cell| cell.load(Ordering::Relaxed))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::thread;
+
+    #[test]
+    fn cells_of_a_thread_that_ended_go_to_the_next() {
+        let lease = || LEASE.with(|lease| std::ptr::from_ref(acquire(lease)) as usize);
+        let first = thread::spawn(lease).join().expect("no panic");
+        // Other tests may take and give back cells meanwhile, but none are made while some are free.
+        let made = all().len();
+        for _ in 0..200 {
+            thread::spawn(lease).join().expect("no panic");
+        }
+        assert!(all().len() <= made + 8, "{} threads' cells after {made}", all().len());
+        assert!(all().iter().any(|cells| std::ptr::from_ref(*cells) as usize == first));
+    }
+}

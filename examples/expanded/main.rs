@@ -1,0 +1,88 @@
+//! The expansions beside their sources do what the macros do: same results, same counts.
+
+#![forbid(unsafe_code)]
+#![allow(missing_docs, reason = "the examples say what they are in a line at the top")]
+#![allow(unreachable_pub, dead_code, reason = "they are written as a library would have them")]
+#![allow(clippy::all, clippy::pedantic, reason = "written by a formatter that has a style of its own")]
+
+#[path = "1_sync.rs"]
+mod sync;
+#[rustfmt::skip]
+#[path = "1_sync.expanded.rs"]
+mod sync_expanded;
+
+#[path = "2_async.rs"]
+mod future;
+#[rustfmt::skip]
+#[path = "2_async.expanded.rs"]
+mod future_expanded;
+
+#[path = "3_errors.rs"]
+mod errors;
+#[rustfmt::skip]
+#[path = "3_errors.expanded.rs"]
+mod errors_expanded;
+
+#[path = "4_labels_and_fields.rs"]
+mod labels;
+#[rustfmt::skip]
+#[path = "4_labels_and_fields.expanded.rs"]
+mod labels_expanded;
+
+use futures_executor::block_on;
+use obs_runtime::Label;
+use obs_runtime::metrics::{TextFormat, encode};
+use std::collections::BTreeMap;
+
+/// Everything that is counted of the functions of a module, by what stands behind its name.
+fn counted(module: &str) -> BTreeMap<String, String> {
+    let text = encode(TextFormat::Prometheus);
+    let prefix = format!("function=\"expanded::{module}::");
+    let of_module = text.lines().filter(|line| line.contains(&prefix) && line.contains("_calls"));
+    of_module
+        .filter_map(|line| line.rsplit_once(' '))
+        .map(|(series, value)| (series.replace(&prefix, ""), value.to_owned()))
+        .collect()
+}
+
+/// How often `shop::charge` ended in a way: both modules name it so, and it is one to the reader.
+fn charges(labels: &str) -> u64 {
+    let text = encode(TextFormat::Prometheus);
+    let series = format!("function_calls_total{{function=\"shop::charge\",{labels}}} ");
+    text.lines().find_map(|line| line.strip_prefix(&series)?.parse().ok()).expect("declared")
+}
+
+#[test]
+fn an_expansion_does_what_its_source_does() {
+    let _obs = obs_runtime::builder().no_admin().log_filter("off").init().expect("the runtime starts");
+
+    assert_eq!(sync::add(1, 2), sync_expanded::add(1, 2));
+    assert_eq!(block_on(future::add(1, 2)), block_on(future_expanded::add(1, 2)));
+    drop(future::add(1, 2));
+    drop(future_expanded::add(1, 2));
+    for text in ["7", "", "x"] {
+        let (macros, expansion) = (errors::parse(text), errors_expanded::parse(text));
+        assert_eq!(format!("{macros:?}"), format!("{expansion:?}"));
+    }
+    for (source, expansion) in
+        [("sync", "sync_expanded"), ("future", "future_expanded"), ("errors", "errors_expanded")]
+    {
+        assert!(counted(source).values().any(|count| count != "0"), "{source}");
+        assert_eq!(counted(source), counted(expansion));
+    }
+
+    for (amount, labels) in [
+        (7, "outcome=\"ok\",method=\"bank\",retry=\"true\""),
+        (700, "outcome=\"error\",method=\"bank\",retry=\"true\",error=\"declined\""),
+    ] {
+        let macros = block_on(labels::charge("A-1", labels::Method::Bank, amount, 2));
+        assert_eq!(charges(labels), 1);
+        let expansion = block_on(labels_expanded::charge("A-1", labels_expanded::Method::Bank, amount, 2));
+        assert_eq!(charges(labels), 2);
+        assert_eq!(format!("{macros:?}"), format!("{expansion:?}"));
+    }
+    assert_eq!(labels::Method::CARDINALITY, labels_expanded::Method::CARDINALITY);
+    for index in [labels::Method::Card, labels::Method::Bank].map(|method| method.index()) {
+        assert_eq!(labels::Method::value(index), labels_expanded::Method::value(index));
+    }
+}
