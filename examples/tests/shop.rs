@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Attribute;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
-use opentelemetry_proto::tonic::trace::v1::{Span, status::StatusCode as SpanStatus};
+use opentelemetry_proto::tonic::trace::v1::{Span, Status, status::StatusCode as SpanStatus};
 use prometheus_parse::{Scrape, Value as Sample};
 use prost::Message;
 use reqwest::Client;
@@ -268,7 +268,7 @@ fn check_lines(output: &str) {
 fn check_spans(spans: &[Span], metrics: &Scrape) {
     // Nothing is lost: there is a span for each call that was counted.
     let calls = total(metrics, "function_calls_total", &[]) + total(metrics, "http_server_calls_total", &[]);
-    assert_eq!(spans.len() as f64, calls);
+    assert_eq!(f64::from(u32::try_from(spans.len()).expect("few")), calls);
 
     let trace: Vec<&Span> = spans.iter().filter(|span| span.trace_id == bytes(UPSTREAM_TRACE)).collect();
     let ids: HashSet<&[u8]> = trace.iter().map(|span| &span.span_id[..]).collect();
@@ -298,7 +298,7 @@ fn check_spans(spans: &[Span], metrics: &Scrape) {
     for span in &trace {
         assert!(span.start_time_unix_nano <= span.end_time_unix_nano);
         let failed = attribute(span, "outcome") != Some("ok");
-        let status = span.status.as_ref().map_or(SpanStatus::Unset, |status| status.code());
+        let status = span.status.as_ref().map_or(SpanStatus::Unset, Status::code);
         assert_eq!(status, if failed { SpanStatus::Error } else { SpanStatus::Unset }, "{}", span.name);
     }
     let declined = trace.iter().find(|span| attribute(span, "error.type") == Some("declined"));
@@ -316,11 +316,14 @@ fn a_shop_that_is_asked_for_some_requests_makes_them_and_closes() {
     assert!(output.lines().any(|line| line.contains("\"msg\":\"order placed\"")), "{output}");
 }
 
+/// Arguments, variables, and what the shop says of them.
+type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a str);
+
 #[test]
 fn what_is_wrong_with_the_configuration_is_said_at_the_start() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = taken.local_addr().expect("bound").port().to_string();
-    let cases: [(&[&str], &[(&str, &str)], &str); 7] = [
+    let cases: [Case<'_>; 7] = [
         (&[], &[("RUST_LOG", "shop=loud")], "RUST_LOG is \"shop=loud\"; it takes a level (off, error"),
         (
             &[],

@@ -11,7 +11,7 @@ use syn::visit_mut::VisitMut;
 use syn::{Expr, ExprReference, Type};
 
 /// Expands `#[observe(arguments)] item`.
-pub(crate) fn observe(arguments: TokenStream, item: TokenStream) -> TokenStream {
+pub(crate) fn observe(arguments: TokenStream, item: &TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let args = Args::parse(arguments, &mut errors);
     let function = match syn::parse2::<Function>(item.clone()) {
@@ -23,13 +23,11 @@ pub(crate) fn observe(arguments: TokenStream, item: TokenStream) -> TokenStream 
         }
     };
     let plain = function.to_token_stream();
-    match Model::build(args, function, &mut errors) {
-        Some(model) => observed(&model),
-        None => {
-            let errors = errors.into_tokens();
-            quote!(#errors #plain)
-        }
+    if let Some(model) = Model::build(args, function, &mut errors) {
+        return observed(&model);
     }
+    let errors = errors.into_tokens();
+    quote!(#errors #plain)
 }
 
 fn observed(model: &Model) -> TokenStream {

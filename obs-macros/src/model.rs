@@ -63,7 +63,7 @@ pub(crate) enum Failures {
     /// One outcome for all failures.
     Unnamed,
     /// One outcome for each value of this `Label`.
-    Kinds(Type),
+    Kinds(Box<Type>),
 }
 
 const LEVELS: &[(&str, &str)] =
@@ -121,7 +121,9 @@ impl Model {
             metric: args.metric.and_then(|metric| metric_name(&metric, errors)),
             labels,
             fields,
-            failures: err.kind.map_or_else(|| failures(&function.output()), Failures::Kinds),
+            failures: err
+                .kind
+                .map_or_else(|| failures(&function.output()), |kind| Failures::Kinds(Box::new(kind))),
             err_level: choice(err.level.as_ref(), "level", LEVELS, errors),
             ok_level: choice(ok.level.as_ref(), "level", LEVELS, errors),
             slow_nanos: args.slow.and_then(|slow| duration(&slow, errors)),
@@ -379,7 +381,7 @@ fn duration(given: &LitStr, errors: &mut Errors) -> Option<u64> {
     let scale = UNITS.iter().find(|(name, _)| *name == unit.trim());
     if let (Ok(number), Some((_, scale))) = (number, scale) {
         let nanos = number * scale;
-        if nanos >= 1.0 && nanos < 1e18 {
+        if (1.0..1e18).contains(&nanos) {
             #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked above")]
             return Some(nanos as u64);
         }

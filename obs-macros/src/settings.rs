@@ -29,12 +29,9 @@ pub(crate) fn each(
         }
         Ok(())
     };
-    errors_of_parser(read.parse2(tokens));
-}
-
-/// The reader above turns each mistake into a note, so the parser itself never fails.
-fn errors_of_parser(result: syn::Result<()>) {
-    debug_assert!(result.is_ok());
+    // Each mistake is a note by now, so the parser itself does not fail.
+    let read_all = read.parse2(tokens);
+    debug_assert!(read_all.is_ok());
 }
 
 fn skip_to_comma(input: ParseStream<'_>) {

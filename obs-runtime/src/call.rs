@@ -100,8 +100,11 @@ impl Call {
     fn open(&mut self, values: &[&dyn Value]) {
         let site = self.site;
         if !subscriber::is_ours() {
-            self.span =
-                if site.spec.span { Open::Foreign(Foreign::open(site, values)) } else { Open::Nowhere };
+            self.span = if site.spec.span {
+                Open::Foreign(Box::new(Foreign::open(site, values)))
+            } else {
+                Open::Nowhere
+            };
             return;
         }
         let record = |visitor: &mut dyn Visit| {

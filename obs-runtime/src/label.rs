@@ -113,6 +113,14 @@ pub const fn values<L: MetricLabel>() -> Values<L> {
     Values { cardinality: L::CARDINALITY, value: L::value, index: L::index }
 }
 
+impl<L> Clone for Values<L> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<L> Copy for Values<L> {}
+
 impl<L> Values<L> {
     /// The dimension that these values make under a name.
     #[must_use]

@@ -58,6 +58,9 @@ impl Write for Lines {
 
 impl Lines {
     /// Everything written so far.
+    ///
+    /// # Panics
+    /// If it is not UTF-8.
     #[must_use]
     pub fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()).expect("UTF-8")
@@ -93,6 +96,9 @@ impl Recorder {
     }
 
     /// The spans of a function, by the end of their name.
+    ///
+    /// # Panics
+    /// If they can't be flushed in time.
     #[must_use]
     pub fn spans(&self, function: &str) -> Vec<SpanData> {
         assert!(obs_runtime::flush(DEADLINE).spans, "flushed in time");
@@ -203,15 +209,15 @@ pub fn attribute(span: &SpanData, key: &'static str) -> Option<String> {
 pub fn parse_line(line: &str) -> Json {
     let parsed: Json = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
     let object = parsed.as_object().unwrap_or_else(|| panic!("an object: {line}"));
-    let keys: String = object.keys().map(|key| format!("{}:", Json::from(key.as_str()))).collect();
+    let written = |key: &String| format!("{}:", Json::from(key.as_str()));
+    let keys: usize = object.keys().map(|key| written(key).len()).sum();
     let length: usize = object.iter().map(|(_, value)| value.to_string().len() + 1).sum();
     // Numbers may be written in more than one way, so lengths are compared only where there are none.
     if !object.values().any(Json::is_number) {
-        assert_eq!(keys.len() + length + 1, line.len(), "each key once: {line}");
+        assert_eq!(keys + length + 1, line.len(), "each key once: {line}");
     }
     for key in object.keys() {
-        let written = format!("{}:", Json::from(key.as_str()));
-        assert!(line.matches(&format!(",{written}")).count() <= 1, "{key} once: {line}");
+        assert!(line.matches(&format!(",{}", written(key))).count() <= 1, "{key} once: {line}");
     }
     parsed
 }

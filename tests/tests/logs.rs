@@ -5,6 +5,7 @@ use obs_tests::recorder;
 use std::fmt;
 use std::time::Duration;
 
+#[allow(clippy::needless_pass_by_value, reason = "any type may be a field")]
 #[observe(fields(text, %path, ?odd, number = f64::NAN, huge))]
 fn logs_anything(text: &str, path: std::path::Display<'_>, odd: Option<&[u8]>, huge: &str) {
     tracing::info!(text = "inner", "level\u{0}\u{1b}[31m \"quoted\"\n\\ 😀");

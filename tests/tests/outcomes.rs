@@ -151,7 +151,7 @@ mod cancellation {
     use super::*;
     use std::time::Duration;
 
-    const FOREVER: Duration = Duration::from_secs(3600);
+    const FOREVER: Duration = Duration::from_hours(1);
 
     #[observe]
     async fn loses_a_select() {

@@ -17,7 +17,6 @@ use database::Database;
 use http::{Client, Service};
 use options::Options;
 use std::error::Error;
-use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -132,19 +131,19 @@ async fn interrupted() {
 
 /// Says on standard error where to look; standard output is for log lines alone.
 fn introduce(gateway: &str, others: &[&str], admin: Option<SocketAddr>) {
-    let mut text = format!("The shop is open.\n\n  gateway   {gateway}\n");
+    eprintln!("The shop is open.\n\n  gateway   {gateway}");
     for (name, url) in ["users", "orders", "payments"].iter().zip(others) {
-        text += &format!("  {name:<9} {url}\n");
+        eprintln!("  {name:<9} {url}");
     }
     if let Some(admin) = admin {
-        text += &format!("  admin     http://{admin}\n");
+        eprintln!("  admin     http://{admin}");
     }
-    text += &format!(
-        "\nEach of them answers /metrics, /health/live and /health/ready.\n\nOrder something, with a request id to look for in the log:\n\n  \
-         curl -i {gateway}/orders -H 'content-type: application/json' -H 'x-request-id: my-first-order' \\\n       \
-         -d '{{\"user\": 1, \"method\": \"card\", \"amount\": 4200}}'\n\n\
-         Amounts over 10000 are declined, a bank asked for 777 never answers, 1313 meets a bug.\n\
-         Ctrl-C closes the shop.\n\n"
+    eprintln!("\nEach of them answers /metrics, /health/live and /health/ready.");
+    eprintln!("\nOrder something, with a request id to look for in the log:\n");
+    eprintln!(
+        "  curl -i {gateway}/orders -H 'content-type: application/json' -H 'x-request-id: my-first-order' \\"
     );
-    let _ = io::Write::write_all(&mut io::stderr(), text.as_bytes());
+    eprintln!("       -d '{{\"user\": 1, \"method\": \"card\", \"amount\": 4200}}'");
+    eprintln!("\nAmounts over 10000 are declined, a bank asked for 777 never answers, 1313 meets a bug.");
+    eprintln!("Ctrl-C closes the shop.\n");
 }

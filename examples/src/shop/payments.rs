@@ -102,7 +102,7 @@ async fn provider(method: Method, amount: i64) -> String {
     let takes = match method {
         Method::Card => Duration::from_millis(8),
         Method::Wallet => Duration::from_millis(15),
-        Method::Bank if amount == SILENT_AMOUNT => Duration::from_secs(3600),
+        Method::Bank if amount == SILENT_AMOUNT => Duration::from_hours(1),
         Method::Bank => Duration::from_millis(120),
     };
     tokio::time::sleep(takes).await;

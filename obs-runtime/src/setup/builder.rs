@@ -69,6 +69,9 @@ enum Admin {
     Off,
 }
 
+/// There is one runtime to a process.
+static STARTED: AtomicBool = AtomicBool::new(false);
+
 impl Builder {
     /// The service's name, in traces and `build_info`.
     #[must_use]
@@ -175,7 +178,6 @@ impl Builder {
         #[cfg(feature = "admin")]
         let listener = listen(&self.admin, &environment)?;
 
-        static STARTED: AtomicBool = AtomicBool::new(false);
         if STARTED.swap(true, Ordering::SeqCst) {
             return Err(InitError::AlreadyStarted);
         }

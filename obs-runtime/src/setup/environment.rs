@@ -79,7 +79,7 @@ impl<'a> Environment<'a> {
         });
         let names = "one of `always_on`, `always_off`, `traceidratio`, `parentbased_always_on`, \
                      `parentbased_always_off`, `parentbased_traceidratio`";
-        let named = self.parsed("OTEL_TRACES_SAMPLER", names, |value| {
+        let sampler = self.parsed("OTEL_TRACES_SAMPLER", names, |value| {
             Some(match value {
                 "always_on" => Sampler::AlwaysOn,
                 "always_off" => Sampler::AlwaysOff,
@@ -90,7 +90,7 @@ impl<'a> Environment<'a> {
                 _ => return None,
             })
         })?;
-        Ok(match named {
+        Ok(match sampler {
             Some(Sampler::TraceIdRatio(all)) => Some(Sampler::TraceIdRatio(ratio?.unwrap_or(all))),
             Some(Sampler::ParentBasedTraceIdRatio(all)) => {
                 Some(Sampler::ParentBasedTraceIdRatio(ratio?.unwrap_or(all)))
@@ -267,7 +267,7 @@ mod tests {
             environment.log_filter().expect_err("invalid").to_string()
         });
         assert!(message.starts_with("RUST_LOG is \"shop=loud\"; it takes a level (off, error"), "{message}");
-        assert!(with(&[("OTEL_SDK_DISABLED", "1")], |environment| environment.sdk_disabled()).is_err());
+        assert!(with(&[("OTEL_SDK_DISABLED", "1")], Environment::sdk_disabled).is_err());
         for attributes in ["a", "=b", "a=%4", "a=%ff"] {
             let read = with(&[("OTEL_RESOURCE_ATTRIBUTES", attributes)], |environment| {
                 environment.resource_attributes()

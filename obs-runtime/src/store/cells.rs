@@ -74,7 +74,7 @@ fn with_cells(count: impl Fn(&ThreadCells, Add)) {
     let own = LEASE.try_with(|lease| {
         let cells = lease.0.get().unwrap_or_else(|| acquire(lease));
         count(cells, |cell, more| {
-            cell.store(cell.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed)
+            cell.store(cell.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
         });
     });
     if own.is_err() {

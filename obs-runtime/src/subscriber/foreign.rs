@@ -17,7 +17,7 @@ pub(crate) struct Foreign {
 impl Foreign {
     /// Opens the call's span if the subscriber wants it, and enters it unless the call is a future.
     #[cold]
-    pub(crate) fn open(site: &'static Site, values: &[&dyn Value]) -> Box<Self> {
+    pub(crate) fn open(site: &'static Site, values: &[&dyn Value]) -> Self {
         let dispatch = dispatcher::get_default(Clone::clone);
         let metadata = &site.metadata;
         let values: Vec<Option<&dyn Value>> = values.iter().map(|value| Some(*value)).collect();
@@ -28,7 +28,7 @@ impl Foreign {
         if !site.spec.future {
             span.enter();
         }
-        Box::new(span)
+        span
     }
 
     pub(crate) fn enter(&mut self) {
@@ -46,7 +46,7 @@ impl Foreign {
     }
 
     /// Ends the span.
-    pub(crate) fn close(mut self: Box<Self>) {
+    pub(crate) fn close(mut self) {
         self.exit();
         if let Some(id) = self.id.take() {
             self.dispatch.try_close(id);

@@ -11,7 +11,7 @@ pub(crate) use spans::release;
 use crate::context::{FrameKind, with_stack};
 use tracing_core::span::{Attributes, Current, Id, Record};
 use tracing_core::subscriber::Interest;
-use tracing_core::{Event, LevelFilter, Metadata, Subscriber};
+use tracing_core::{Dispatch, Event, LevelFilter, Metadata, Subscriber};
 
 /// The subscriber that [`init`](crate::init) installs.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ impl ObsSubscriber {
 /// Whether spans and events of this thread go to our subscriber, not to one that a scope put before it.
 #[inline]
 pub(crate) fn is_ours() -> bool {
-    tracing_core::dispatcher::get_default(|dispatch| dispatch.is::<ObsSubscriber>())
+    tracing_core::dispatcher::get_default(Dispatch::is::<ObsSubscriber>)
 }
 
 impl Subscriber for ObsSubscriber {
