@@ -64,6 +64,10 @@ pub use obs_macros::{Label, observe};
 pub use setup::{Builder, Flushed, Guard, InitError, builder, flush, init};
 pub use trace::{ParseTraceparentError, Sampler, Scope, Scoped, TraceContext};
 
+#[cfg(all(doctest, feature = "prometheus", feature = "otlp"))]
+#[doc = include_str!("../../README.md")]
+struct Readme;
+
 /// Metrics: the registry, and its text.
 #[cfg(feature = "prometheus")]
 pub mod metrics {

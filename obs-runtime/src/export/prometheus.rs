@@ -117,34 +117,17 @@ impl Collector for RuntimeCollector {
         {
             use super::spans;
             counter("obs_spans_dropped", "Sampled spans that were not exported", crate::trace::dropped(0))?;
-            let mut traces = |name: &str, help: &str, value: f64, is_counter: bool| {
-                let labels = [("signal", "traces")];
-                let kind = if is_counter {
-                    ConstCounter::new(value).metric_type()
-                } else {
-                    ConstGauge::new(value).metric_type()
-                };
-                let mut metric = encoder.encode_descriptor(name, help, None, kind)?;
-                let metric = metric.encode_family(&labels)?;
-                if is_counter {
-                    ConstCounter::new(value).encode(metric)
-                } else {
-                    ConstGauge::new(value).encode(metric)
-                }
-            };
-            #[allow(clippy::cast_precision_loss, reason = "exact up to 2^53 failures")]
-            traces(
-                "obs_export_failures",
-                "Batches that the collector did not take",
-                spans::failures() as f64,
-                true,
-            )?;
-            traces(
-                "obs_last_export_success_timestamp_seconds",
-                "When the collector last took a batch, in Unix time; 0 if never",
-                spans::last_success_seconds(),
-                false,
-            )?;
+            let labels = [("signal", "traces")];
+            let failures = ConstCounter::new(spans::failures());
+            let help = "Batches that the collector did not take";
+            let mut metric =
+                encoder.encode_descriptor("obs_export_failures", help, None, failures.metric_type())?;
+            failures.encode(metric.encode_family(&labels)?)?;
+            let success = ConstGauge::new(spans::last_success_seconds());
+            let help = "When the collector last took a batch, in Unix time; 0 if never";
+            let name = "obs_last_export_success_timestamp_seconds";
+            let mut metric = encoder.encode_descriptor(name, help, None, success.metric_type())?;
+            success.encode(metric.encode_family(&labels)?)?;
         }
         let mut gauge = |name: &str, help: &str, value: i64| {
             let gauge = ConstGauge::new(value);

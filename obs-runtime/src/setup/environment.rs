@@ -267,7 +267,8 @@ mod tests {
             environment.log_filter().expect_err("invalid").to_string()
         });
         assert!(message.starts_with("RUST_LOG is \"shop=loud\"; it takes a level (off, error"), "{message}");
-        assert!(with(&[("OTEL_SDK_DISABLED", "1")], Environment::sdk_disabled).is_err());
+        let disabled = with(&[("OTEL_SDK_DISABLED", "1")], |environment| environment.sdk_disabled().is_err());
+        assert!(disabled);
         for attributes in ["a", "=b", "a=%4", "a=%ff"] {
             let read = with(&[("OTEL_RESOURCE_ATTRIBUTES", attributes)], |environment| {
                 environment.resource_attributes()
