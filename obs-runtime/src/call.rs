@@ -7,7 +7,7 @@ use crate::site::Site;
 use crate::store::{self, Shape, outcome};
 use crate::subscriber::{self, Foreign};
 use crate::trace::{self, Finished, SpanError};
-use crate::{Label, clock, state};
+use crate::{Label, clock, panics, state};
 use pin_project_lite::pin_project;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -165,9 +165,14 @@ impl Call {
         if self.site.spec.metrics {
             store::finished(shape, series, ticks);
         }
+        let slow = ticks >= shape.slow_ticks;
+        let quiet = matches!(end, End::Ok) && !self.logs(self.ok_level(slow));
         match std::mem::replace(&mut self.span, Open::Nowhere) {
             Open::Nowhere => {}
             Open::Foreign(foreign) => foreign.close(),
+            // The usual end: nothing to log, nothing to export, nobody holds the span.
+            Open::Frame(depth) if quiet && with_stack(|stack| stack.pop_unseen(depth)) == Some(true) => {}
+            Open::Own(span) if quiet && span.unseen() => {}
             Open::Frame(depth) => self.conclude(end, shape, series, ended, depth, Vec::new()),
             Open::Own(mut span) => {
                 let failures = std::mem::take(&mut span.failures);
@@ -216,15 +221,14 @@ impl Call {
                 failures.iter().any(|below| !below.is_empty() && failure.text.contains(below.as_str()))
             });
         let level = match end {
-            End::Ok if slow => Level::WARN,
-            End::Ok => spec.ok_level,
+            End::Ok => self.ok_level(slow),
             // The call below that failed first has logged it.
             _ if handed_on => Level::DEBUG,
             End::Error { .. } => spec.err_level,
             End::Panic => Level::ERROR,
             End::Cancelled => Level::WARN,
         };
-        if spec.log && self.site.logs(level) {
+        if self.logs(level) {
             self.log(level, end, slow, failure.as_ref(), ended);
         }
         let fields = sampled.and_then(|_| with_stack(|stack| stack.own_fields(depth)));
@@ -253,6 +257,15 @@ impl Call {
         }
     }
 
+    /// The level of the line of a call that returned.
+    fn ok_level(&self, slow: bool) -> Level {
+        if slow { Level::WARN } else { self.site.spec.ok_level }
+    }
+
+    fn logs(&self, level: Level) -> bool {
+        self.site.spec.log && self.site.logs(level)
+    }
+
     #[cfg(feature = "log")]
     fn log(&self, level: Level, end: End<'_>, slow: bool, failure: Option<&SpanError>, ended: u64) {
         let function = self.site.function();
@@ -270,7 +283,7 @@ impl Call {
             message: format_args!("{name} {happened}"),
             ended,
             outcome: end.name(),
-            error: failure.filter(|_| matches!(end, End::Error { .. })),
+            error: failure.filter(|_| !matches!(end, End::Cancelled)),
             nanos: clock::nanos(ended.saturating_sub(self.started)),
         });
     }
@@ -310,7 +323,7 @@ impl End<'_> {
                 text: catch_unwind(AssertUnwindSafe(|| error.text()))
                     .unwrap_or_else(|_| "[its formatter panicked]".to_owned()),
             }),
-            Self::Panic => Some(SpanError { kind: None, text: "panicked".to_owned() }),
+            Self::Panic => Some(SpanError { kind: None, text: panics::last() }),
             Self::Cancelled => Some(SpanError { kind: None, text: "cancelled".to_owned() }),
         }
     }

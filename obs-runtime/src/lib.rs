@@ -49,6 +49,7 @@ mod label;
 #[cfg(feature = "log")]
 mod log;
 mod outcome;
+mod panics;
 mod setup;
 mod site;
 mod state;

@@ -72,7 +72,13 @@ mod sync {
         recorder.assert_one_call("sync_panic", "panic");
         catch_unwind(|| sync_diverges()).expect_err("panicked");
         recorder.assert_one_call("sync_diverges", "panic");
-        assert_eq!(recorder.end_line("sync_panic")["level"], "ERROR");
+        let line = recorder.end_line("sync_panic");
+        assert_eq!(line["level"], "ERROR");
+        let error = line["error"].as_str().expect("what it said");
+        assert!(
+            error.starts_with("panicked at tests/tests/outcomes.rs:") && error.ends_with(": on purpose"),
+            "{error}"
+        );
     }
 }
 

@@ -36,6 +36,11 @@ pub(crate) struct Parent {
 }
 
 impl Span {
+    /// Whether neither an exporter nor a handle waits for the span's end.
+    pub(crate) fn unseen(&self) -> bool {
+        self.id.is_none() && !self.trace.is_some_and(|trace| trace.sampled)
+    }
+
     /// Appends the field `record` writes, as one of the span's own.
     pub(crate) fn record(&mut self, record: impl FnOnce(&mut Fields)) {
         let before = self.fields.len();

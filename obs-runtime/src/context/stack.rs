@@ -214,6 +214,18 @@ impl Stack {
         }
     }
 
+    /// Leaves the frame at that place if neither an exporter nor a handle waits for its end.
+    pub(crate) fn pop_unseen(&mut self, depth: usize) -> bool {
+        let unseen = self
+            .frames
+            .get(depth)
+            .is_some_and(|frame| frame.id.is_none() && !frame.trace.is_some_and(|trace| trace.sampled));
+        if unseen {
+            self.pop(depth);
+        }
+        unseen
+    }
+
     /// Leaves the innermost frame of that `tracing` id.
     pub(crate) fn exit(&mut self, id: u64) -> bool {
         let found = self

@@ -59,3 +59,45 @@ fn value(json: &[u8]) -> String {
 fn printable(text: &str) -> String {
     text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::context::with_stack;
+    use crate::trace::TraceContext;
+
+    fn written(color: bool) -> String {
+        let mut message = Vec::new();
+        crate::context::write_string(&mut message, "order placed\n\u{1b}[2J");
+        let mut fields = Fields::new();
+        fields.push_str("order_id", "A-1");
+        fields.push_str("note", "two words");
+        fields.push("amount", |out| out.extend_from_slice(b"4200"));
+        let parts = Parts {
+            level: Level::INFO,
+            target: "shop::orders",
+            time: b"2026-11-22T14:06:51.123456Z",
+            message: &message,
+            fields: &fields,
+        };
+        let trace = TraceContext { trace_id: 0xab, span_id: 1, sampled: false };
+        let _scope = trace.attach();
+        let mut out = Vec::new();
+        with_stack(|stack| write(&Line { parts: &parts, context: Some(stack) }, color, &mut out));
+        String::from_utf8(out).expect("UTF-8")
+    }
+
+    #[test]
+    fn a_line_reads_from_left_to_right_and_stays_one_line() {
+        assert_eq!(
+            written(false),
+            "14:06:51.123  INFO shop::orders: order placed\\n\\u{1b}[2J order_id=A-1 note=\"two words\" amount=4200 \
+             trace_id=000000000000000000000000000000ab"
+        );
+    }
+
+    #[test]
+    fn colours_are_for_terminals() {
+        assert!(written(true).contains("\u{1b}[32m INFO\u{1b}[0m"));
+    }
+}

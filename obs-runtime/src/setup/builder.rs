@@ -207,6 +207,7 @@ impl Builder {
         #[cfg(not(feature = "admin"))]
         let admin_address = None;
         if !disabled {
+            crate::panics::install_hook();
             crate::state::start();
         }
         Ok(Guard::new(admin_address))
