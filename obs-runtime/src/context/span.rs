@@ -1,6 +1,8 @@
 //! A span off the stack: what has to survive while a future waits, or another thread holds the span.
 
 use super::Fields;
+use super::fields::Entry;
+use crate::clock;
 use crate::trace::TraceContext;
 use std::fmt;
 use tracing_core::Metadata;
@@ -36,6 +38,33 @@ pub(crate) struct Parent {
 }
 
 impl Span {
+    /// A span that opens now and has no fields.
+    pub(crate) fn new(
+        metadata: &'static Metadata<'static>,
+        trace: Option<TraceContext>,
+        parent: Option<Parent>,
+    ) -> Self {
+        Self {
+            metadata,
+            function: None,
+            trace,
+            parent,
+            fields: Fields::new(),
+            inherited: 0,
+            shadows: false,
+            failures: Vec::new(),
+            id: None,
+            started: clock::now(),
+        }
+    }
+
+    /// Takes over fields from the span above.
+    pub(crate) fn inherit(&mut self, from: &Fields, entries: &[Entry], shadows: bool) {
+        self.fields.extend(from, entries, |_| true);
+        self.inherited = self.fields.len();
+        self.shadows |= shadows;
+    }
+
     /// Whether neither an exporter nor a handle waits for the span's end.
     pub(crate) fn unseen(&self) -> bool {
         self.id.is_none() && !self.trace.is_some_and(|trace| trace.sampled)

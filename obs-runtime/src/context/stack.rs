@@ -101,28 +101,14 @@ impl Stack {
 
     /// Enters a call of an observed function, with its fields. Returns the frame's place.
     pub(crate) fn push_call(&mut self, site: &'static Site, record: impl FnOnce(&mut Fields)) -> usize {
-        self.settle();
-        let start = self.fields.len();
-        let (base, shadows) = self.top().map_or((start, false), |top| (top.base, top.shadows));
+        let mut frame = self.frame_here(FrameKind::Observed);
         record(&mut self.fields);
-        let shadows = shadows || self.shadows(base..start, start..self.fields.len());
-        let (trace, parent) = self.identity(site.spans());
-        self.frames.push(Frame {
-            kind: FrameKind::Observed,
-            metadata: Some(&site.metadata),
-            function: Some(site.function()),
-            trace,
-            parent,
-            failures: Vec::new(),
-            id: None,
-            started: clock::now(),
-            base,
-            start,
-            own: start,
-            shadows,
-            left: false,
-        });
-        self.frames.len() - 1
+        frame.shadows |= self.shadows(frame.base..frame.start, frame.start..self.fields.len());
+        (frame.trace, frame.parent) = self.identity(site.spans());
+        frame.metadata = Some(&site.metadata);
+        frame.function = Some(site.function());
+        frame.started = clock::now();
+        self.push(frame)
     }
 
     /// Makes a span below the innermost one, to be entered later.
@@ -134,72 +120,66 @@ impl Stack {
         record: impl FnOnce(&mut Fields),
     ) -> Span {
         let (trace, parent) = self.identity(identity);
-        let mut fields = Fields::new();
-        let mut shadows = false;
+        let mut span = Span::new(metadata, trace, parent);
+        span.function = function;
         if let Some(top) = self.top() {
-            fields.extend(&self.fields, self.visible(top), |_| true);
-            shadows = top.shadows;
+            span.inherit(&self.fields, self.visible(top), top.shadows);
+            span.function = function.or(top.function);
         }
-        let mut span = Span {
-            metadata,
-            function: function.or_else(|| self.top().and_then(|top| top.function)),
-            trace,
-            parent,
-            inherited: fields.len(),
-            fields,
-            shadows,
-            failures: Vec::new(),
-            id: None,
-            started: clock::now(),
-        };
         span.record(record);
         span
     }
 
     /// Enters a span that was opened before. Returns the frame's place.
     pub(crate) fn enter(&mut self, span: &Span, kind: FrameKind) -> usize {
-        self.settle();
-        let start = self.fields.len();
+        let mut frame = self.frame_here(kind);
+        // It brings what it inherits along.
+        frame.base = frame.start;
+        frame.own = frame.start + span.inherited;
+        frame.shadows = span.shadows;
+        frame.metadata = Some(span.metadata);
+        frame.function = span.function;
+        (frame.trace, frame.parent) = (span.trace, span.parent);
+        frame.id = span.id;
+        frame.started = span.started;
         self.fields.extend(&span.fields, span.fields.entries(0..span.fields.len()), |_| true);
-        self.frames.push(Frame {
-            kind,
-            metadata: Some(span.metadata),
-            function: span.function,
-            trace: span.trace,
-            parent: span.parent,
-            failures: Vec::new(),
-            id: span.id,
-            started: span.started,
-            base: start,
-            start,
-            own: start + span.inherited,
-            shadows: span.shadows,
-            left: false,
-        });
-        self.frames.len() - 1
+        self.push(frame)
     }
 
     /// Enters a place that brings an identity and no fields. Returns the frame's place.
     pub(crate) fn push_scope(&mut self, trace: TraceContext, kind: FrameKind) -> usize {
-        self.settle();
+        let mut frame = self.frame_here(kind);
+        frame.trace = Some(trace);
+        self.push(frame)
+    }
+
+    /// A frame that sees what the innermost one sees, and has nothing of its own yet.
+    fn frame_here(&mut self, kind: FrameKind) -> Frame {
+        if self.frames.is_empty() {
+            // A formatter that panicked may have left something behind.
+            self.fields.clear();
+        }
         let start = self.fields.len();
-        let (base, shadows, function) =
-            self.top().map_or((start, false, None), |top| (top.base, top.shadows, top.function));
-        self.frames.push(Frame {
+        let top = self.top();
+        Frame {
             kind,
             metadata: None,
-            function,
-            trace: Some(trace),
+            function: top.and_then(|top| top.function),
+            trace: None,
             parent: None,
             failures: Vec::new(),
             id: None,
             started: 0,
-            base,
+            base: top.map_or(start, |top| top.base),
             start,
             own: start,
-            shadows,
+            shadows: top.is_some_and(|top| top.shadows),
             left: false,
-        });
+        }
+    }
+
+    fn push(&mut self, frame: Frame) -> usize {
+        self.frames.push(frame);
         self.frames.len() - 1
     }
 
@@ -345,20 +325,12 @@ impl Stack {
 
     /// A frame as a span of its own, for others to hold.
     pub(crate) fn materialize(&self, frame: &Frame) -> Option<Span> {
-        let mut fields = Fields::new();
-        fields.extend(&self.fields, self.visible(frame), |_| true);
-        Some(Span {
-            metadata: frame.metadata?,
-            function: frame.function,
-            trace: frame.trace,
-            parent: frame.parent,
-            inherited: frame.own.saturating_sub(frame.base),
-            fields,
-            shadows: frame.shadows,
-            failures: Vec::new(),
-            id: frame.id,
-            started: frame.started,
-        })
+        let mut span = Span::new(frame.metadata?, frame.trace, frame.parent);
+        span.inherit(&self.fields, self.visible(frame), frame.shadows);
+        span.inherited = frame.own - frame.base;
+        span.function = frame.function;
+        (span.id, span.started) = (frame.id, frame.started);
+        Some(span)
     }
 
     /// A new span's identity and its parent's; without one of its own, the parent's.
@@ -409,13 +381,6 @@ impl Stack {
     /// The end of the fields of the frame at `depth`.
     fn end(&self, depth: usize) -> usize {
         self.frames.get(depth + 1).map_or(self.fields.len(), |next| next.start)
-    }
-
-    /// Drops fields that a formatter which panicked may have left behind.
-    fn settle(&mut self) {
-        if self.frames.is_empty() {
-            self.fields.clear();
-        }
     }
 
     fn shadows(&self, outer: Range<usize>, inner: Range<usize>) -> bool {

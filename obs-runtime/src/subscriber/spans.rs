@@ -5,7 +5,7 @@
 
 use crate::clock;
 use crate::context::{Fields, Span, with_stack};
-use crate::trace::{self, Finished, TraceContext};
+use crate::trace::{self, Finished};
 use sharded_slab::{Clear, Pool};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
@@ -74,31 +74,17 @@ fn open_below(
     metadata: &'static Metadata<'static>,
     record: impl FnOnce(&mut Fields),
 ) -> Option<Span> {
-    let mut fields = Fields::new();
-    let mut above: Option<TraceContext> = None;
-    let (mut function, mut shadows) = (None, false);
-    if let Some(slot) = parent.and_then(key).and_then(|key| SPANS.get(key)) {
-        let recorded = slot.recorded();
-        if let Some(span) = &slot.span {
-            fields.extend(&span.fields, span.fields.entries(0..span.fields.len()), |_| true);
-            fields.extend(&recorded, recorded.entries(0..recorded.len()), |_| true);
-            (above, function) = (span.trace, span.function);
-            shadows = span.shadows || recorded.len() > 0;
-        }
+    let above = parent.and_then(key).and_then(|key| SPANS.get(key));
+    let above = above.as_ref().and_then(|slot| Some((slot.span.as_ref()?, slot.recorded())));
+    let trace = above.as_ref().and_then(|(span, _)| Some((span.trace?, false)));
+    let (trace, parent) = with_stack(|stack| stack.identity_below(trace, true))?;
+    let mut span = Span::new(metadata, trace, parent);
+    if let Some((above, recorded)) = &above {
+        span.inherit(&above.fields, above.fields.entries(0..above.fields.len()), above.shadows);
+        span.inherit(recorded, recorded.entries(0..recorded.len()), recorded.len() > 0);
+        span.function = above.function;
     }
-    let (trace, parent) = with_stack(|stack| stack.identity_below(above.map(|trace| (trace, false)), true))?;
-    let mut span = Span {
-        metadata,
-        function,
-        trace,
-        parent,
-        inherited: fields.len(),
-        fields,
-        shadows,
-        failures: Vec::new(),
-        id: None,
-        started: clock::now(),
-    };
+    drop(above);
     span.record(record);
     Some(span)
 }
