@@ -8,7 +8,7 @@ use tracing_core::Level;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Format {
-    /// Text if stdout is a terminal, else JSON.
+    /// Text if stdout is a terminal, coloured unless `NO_COLOR` is set; else JSON.
     #[default]
     Auto,
     /// One JSON object a line.

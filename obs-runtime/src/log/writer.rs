@@ -12,8 +12,9 @@ use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-/// What one thread may log before the writer comes by.
-const RING_BYTES: usize = 256 * 1024;
+/// What one thread may log before the writer comes by: some thousand lines, as a start may print on a
+/// machine with one core. Memory is taken only as far as it is written to.
+const RING_BYTES: usize = 1024 * 1024;
 
 /// In front of each line: its length and its time in ticks.
 const HEADER_BYTES: usize = 12;
@@ -58,7 +59,13 @@ pub(crate) fn start(format: Format, output: Output) -> io::Result<()> {
     let (format, output): (Format, Box<dyn Write + Send>) = match output {
         Output::Stdout => {
             let terminal = io::stdout().is_terminal();
-            let auto = if terminal { Format::ColorText } else { Format::Json };
+            // By https://no-color.org.
+            let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+            let auto = match terminal {
+                true if plain => Format::Text,
+                true => Format::ColorText,
+                false => Format::Json,
+            };
             (if format == Format::Auto { auto } else { format }, Box::new(io::stdout()))
         }
         Output::Other(output) => (if format == Format::Auto { Format::Json } else { format }, output),
