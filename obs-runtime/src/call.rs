@@ -1,6 +1,6 @@
 //! One observed call, from its first line to its outcome.
 
-use crate::context::{FrameKind, Span, with_stack};
+use crate::context::{Failure, Failures, FrameKey, FrameKind, Span, with_stack};
 use crate::label::{LabelIndex, Values};
 use crate::outcome::{ErrorRef, Outcome};
 use crate::site::Site;
@@ -9,7 +9,6 @@ use crate::subscriber::{self, Foreign};
 use crate::trace::{self, Finished, SpanError};
 use crate::{Label, clock, panics, state};
 use pin_project_lite::pin_project;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tracing_core::Level;
@@ -22,7 +21,8 @@ pub struct Call {
     started: u64,
     /// The position of the call's labels; those of the result follow when it is there.
     labels: usize,
-    result: Option<usize>,
+    result: usize,
+    result_labels: usize,
     progress: Progress,
     span: Open,
 }
@@ -32,7 +32,7 @@ enum Progress {
     /// Nobody listens, or all is said.
     Silent,
     Begun,
-    /// A poll of the future is under way; if this is what a dropped call says, it panicked.
+    /// A poll of the future is under way, or was the last; a call that is dropped now panicked.
     Polling,
 }
 
@@ -41,7 +41,7 @@ enum Progress {
 enum Open {
     Nowhere,
     /// A synchronous call: on this thread's stack, at this place.
-    Frame(usize),
+    Frame(FrameKey),
     /// A future: here, and on the stack of whoever polls it.
     Own(Box<Span>),
     /// In a subscriber that is not ours.
@@ -62,7 +62,15 @@ impl Call {
     #[inline]
     #[must_use]
     pub fn new(site: &'static Site) -> Self {
-        Self { site, started: 0, labels: 0, result: None, progress: Progress::Silent, span: Open::Nowhere }
+        Self {
+            site,
+            started: 0,
+            labels: 0,
+            result: 0,
+            result_labels: 0,
+            progress: Progress::Silent,
+            span: Open::Nowhere,
+        }
     }
 
     /// A call without labels and fields, begun if anybody listens.
@@ -121,13 +129,18 @@ impl Call {
                 Open::Frame(stack.push_call(site, |fields| record(fields)))
             }
         });
+        if open.is_none() && site.spans() {
+            // Inside a formatter that is being run for another span: passed over, and counted.
+            trace::passed_over();
+        }
         self.span = open.unwrap_or(Open::Nowhere);
     }
 
     /// Adds a label of the result.
     #[inline]
     pub fn result_label<L>(&mut self, values: Values<L>, label: &L) {
-        self.result = Some(self.result.unwrap_or(0) * (values.cardinality() + 1) + values.index(label));
+        self.result = self.result * (values.cardinality() + 1) + values.index(label);
+        self.result_labels += 1;
     }
 
     /// Polls the body's future inside the call's span.
@@ -171,13 +184,13 @@ impl Call {
             Open::Nowhere => {}
             Open::Foreign(foreign) => foreign.close(),
             // The usual end: nothing to log, nothing to export, nobody holds the span.
-            Open::Frame(depth) if quiet && with_stack(|stack| stack.pop_unseen(depth)) == Some(true) => {}
+            Open::Frame(frame) if quiet && with_stack(|stack| stack.pop_unseen(frame)) == Some(true) => {}
             Open::Own(span) if quiet && span.unseen() => {}
-            Open::Frame(depth) => self.conclude(end, shape, series, ended, depth, Vec::new()),
+            Open::Frame(frame) => self.conclude(end, shape, series, ended, frame, Failures::new()),
             Open::Own(mut span) => {
                 let failures = std::mem::take(&mut span.failures);
-                if let Some(depth) = with_stack(|stack| stack.enter(&span, FrameKind::Observed)) {
-                    self.conclude(end, shape, series, ended, depth, failures);
+                if let Some(frame) = with_stack(|stack| stack.enter(&span, FrameKind::Observed)) {
+                    self.conclude(end, shape, series, ended, frame, failures);
                 }
             }
         }
@@ -191,58 +204,62 @@ impl Call {
             End::Cancelled => shape.cancelled(),
         };
         // Of a call that did not return, the result's labels all have the value behind their last.
-        let result = self.result.unwrap_or(shape.result_values - 1);
+        let complete = self.result_labels == self.site.spec.result_labels.len();
+        let result = if complete { self.result } else { shape.result_values - 1 };
         (self.labels * shape.result_values + result) * shape.outcomes + outcome
     }
 
-    /// Log line, exported span and the word to the caller, of the frame at `depth`, which is left.
+    /// Log line, exported span and the word to the caller, of a frame that is then left.
     fn conclude(
         &self,
         end: End<'_>,
         shape: &Shape,
         series: usize,
         ended: u64,
-        depth: usize,
-        mut failures: Vec<String>,
+        frame: FrameKey,
+        mut failures: Failures,
     ) {
-        let spec = &self.site.spec;
-        let failure = end.failure(self.site);
+        let Some(Some(id)) = with_stack(|stack| stack.frame(frame).map(|frame| frame.id)) else { return };
+        if let Some((id, recorded)) = id.and_then(|id| Some((id, subscriber::recorded(id)?))) {
+            with_stack(|stack| stack.record(id, &recorded));
+        }
         let slow = ended.saturating_sub(self.started) >= shape.slow_ticks;
-        let seen = with_stack(|stack| {
-            let frame = stack.frame(depth)?;
-            failures.extend_from_slice(&frame.failures);
-            let sampled = frame.trace.filter(|trace| trace.sampled && self.site.spans());
-            let (parent, id) = (frame.parent, frame.id);
-            Some((sampled, parent, id, matches!(end, End::Cancelled) && stack.cancelled(depth)))
-        });
-        let Some((sampled, parent, id, cancelled_below)) = seen.flatten() else { return };
-        let handed_on = cancelled_below
-            || failure.as_ref().is_some_and(|failure| {
-                failures.iter().any(|below| !below.is_empty() && failure.text.contains(below.as_str()))
-            });
+        let error = end.error(self.site);
         let level = match end {
             End::Ok => self.ok_level(slow),
-            // The call below that failed first has logged it.
-            _ if handed_on => Level::DEBUG,
-            End::Error { .. } => spec.err_level,
+            End::Error { .. } => self.site.spec.err_level,
             End::Panic => Level::ERROR,
             End::Cancelled => Level::WARN,
         };
-        if self.logs(level) {
-            self.log(level, end, slow, failure.as_ref(), ended);
-        }
-        let fields = sampled.and_then(|_| with_stack(|stack| stack.own_fields(depth)));
-        with_stack(|stack| {
-            stack.pop(depth);
-            if let Some(failure) = &failure {
-                stack.note_failure(&failure.text);
-            }
+        let below = with_stack(|stack| {
+            failures.append(&mut stack.take_failures(frame));
+            let cancelled = matches!(end, End::Cancelled) && stack.cancelled(frame, self.logs(level));
+            let text = error.as_ref().filter(|_| !matches!(end, End::Cancelled)).map(|error| &error.text);
+            (cancelled, text.and_then(|text| failures.handed_on(text, level)))
         });
-        let recorded = id.and_then(subscriber::release);
-        if let (Some(trace), Some(mut fields)) = (sampled, fields) {
-            if let Some(recorded) = recorded {
-                fields.extend(&recorded, recorded.entries(0..recorded.len()), |_| true);
+        let (cancelled_below, handed_on) = below.unwrap_or_default();
+        // The call below that failed first has logged it.
+        let quieter = if cancelled_below || handed_on.is_some() { Level::DEBUG } else { level };
+        if self.logs(quieter) {
+            self.log(quieter, end, slow, shape, series, error.as_ref(), ended);
+        }
+        let sampled = with_stack(|stack| {
+            let seen = stack.frame(frame).map(|frame| (frame.trace, frame.parent));
+            let fields = seen.and_then(|(trace, _)| trace.filter(|trace| trace.sampled && self.site.spans()));
+            let sampled =
+                fields.map(|trace| (trace, seen.and_then(|(_, parent)| parent), stack.own_fields(frame)));
+            stack.pop(frame);
+            let written = error.as_ref().filter(|_| !matches!(end, End::Cancelled) && self.logs(level));
+            let failure = handed_on.or_else(|| written.map(|error| Failure::new(&error.text, level)));
+            if let Some(failure) = &failure {
+                stack.note_failure(failure);
             }
+            sampled
+        });
+        if let Some(id) = id {
+            subscriber::release(id);
+        }
+        if let Some((trace, parent, fields)) = sampled.flatten() {
             trace::submit(Finished {
                 metadata: &self.site.metadata,
                 call: Some((self.site, series)),
@@ -251,7 +268,7 @@ impl Call {
                 started: self.started,
                 ended,
                 outcome: end.name(),
-                error: failure,
+                error,
                 fields,
             });
         }
@@ -267,7 +284,17 @@ impl Call {
     }
 
     #[cfg(feature = "log")]
-    fn log(&self, level: Level, end: End<'_>, slow: bool, failure: Option<&SpanError>, ended: u64) {
+    #[allow(clippy::too_many_arguments, reason = "all that is known of the end, once")]
+    fn log(
+        &self,
+        level: Level,
+        end: End<'_>,
+        slow: bool,
+        shape: &Shape,
+        series: usize,
+        error: Option<&SpanError>,
+        ended: u64,
+    ) {
         let function = self.site.function();
         let name = function.rsplit("::").next().unwrap_or(function);
         let happened = match end {
@@ -283,14 +310,15 @@ impl Call {
             message: format_args!("{name} {happened}"),
             ended,
             outcome: end.name(),
-            error: failure.filter(|_| !matches!(end, End::Cancelled)),
+            error: error.filter(|_| !matches!(end, End::Cancelled)),
+            labels: self.site.labels(shape, series),
             nanos: clock::nanos(ended.saturating_sub(self.started)),
         });
     }
 
     #[cfg(not(feature = "log"))]
-    #[allow(clippy::unused_self, reason = "as with the feature")]
-    fn log(&self, _: Level, _: End<'_>, _: bool, _: Option<&SpanError>, _: u64) {}
+    #[allow(clippy::unused_self, clippy::too_many_arguments, reason = "as with the feature")]
+    fn log(&self, _: Level, _: End<'_>, _: bool, _: &Shape, _: usize, _: Option<&SpanError>, _: u64) {}
 }
 
 impl Drop for Call {
@@ -314,14 +342,13 @@ impl End<'_> {
         }
     }
 
-    /// What went wrong, and the text by which a caller that fails for the same reason is recognised.
-    fn failure(self, site: &Site) -> Option<SpanError> {
+    /// What went wrong.
+    fn error(self, site: &Site) -> Option<SpanError> {
         match self {
             Self::Ok => None,
             Self::Error { kind, error } => Some(SpanError {
                 kind: site.spec.error_kinds.map(|kinds| (kinds.value)(kind).into_owned()),
-                text: catch_unwind(AssertUnwindSafe(|| error.text()))
-                    .unwrap_or_else(|_| "[its formatter panicked]".to_owned()),
+                text: error.text(),
             }),
             Self::Panic => Some(SpanError { kind: None, text: panics::last() }),
             Self::Cancelled => Some(SpanError { kind: None, text: "cancelled".to_owned() }),
@@ -352,7 +379,9 @@ impl<F: Future> Future for Running<'_, F> {
         let entered = Entered::new(&mut this.call.span);
         let polled = this.future.poll(cx);
         drop(entered);
-        this.call.progress = Progress::Begun;
+        if polled.is_pending() {
+            this.call.progress = Progress::Begun;
+        }
         polled
     }
 }
@@ -360,30 +389,35 @@ impl<F: Future> Future for Running<'_, F> {
 /// The call's span is entered until this is dropped, by a panic too.
 struct Entered<'a> {
     span: &'a mut Open,
-    depth: Option<usize>,
+    frame: Option<FrameKey>,
 }
 
 impl<'a> Entered<'a> {
     fn new(span: &'a mut Open) -> Self {
-        let depth = match span {
-            Open::Own(span) => with_stack(|stack| stack.enter(span, FrameKind::Observed)),
+        let frame = match span {
+            Open::Own(span) => {
+                if let Some(recorded) = span.id.and_then(subscriber::recorded) {
+                    span.set(&recorded);
+                }
+                with_stack(|stack| stack.enter_poll(span))
+            }
             Open::Foreign(foreign) => {
                 foreign.enter();
                 None
             }
             Open::Nowhere | Open::Frame(_) => None,
         };
-        Self { span, depth }
+        Self { span, frame }
     }
 }
 
 impl Drop for Entered<'_> {
     fn drop(&mut self) {
-        match (&mut self.span, self.depth) {
-            (Open::Own(span), Some(depth)) => {
+        match (&mut self.span, self.frame) {
+            (Open::Own(span), Some(frame)) => {
                 with_stack(|stack| {
-                    stack.give_back(depth, span);
-                    stack.pop(depth);
+                    stack.give_back(frame, span);
+                    stack.pop(frame);
                 });
             }
             (Open::Foreign(foreign), _) => foreign.exit(),

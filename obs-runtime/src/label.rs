@@ -88,7 +88,7 @@ pub fn nth(values: &'static [&'static str], index: usize) -> Cow<'static, str> {
 pub trait MetricLabel: Label {}
 
 #[diagnostic::do_not_recommend]
-impl<L: Label> MetricLabel for L {}
+impl<L: Label + ?Sized> MetricLabel for L {}
 
 /// One label of a function: its name, how many values it has, and their texts.
 #[derive(Clone, Copy, Debug)]
@@ -100,7 +100,7 @@ pub struct Dimension {
 
 /// The values of a label type. Made in one place, so that a type which is no label is one error.
 #[derive(Debug)]
-pub struct Values<L> {
+pub struct Values<L: ?Sized> {
     cardinality: usize,
     value: fn(usize) -> Cow<'static, str>,
     index: fn(&L) -> usize,
@@ -109,19 +109,20 @@ pub struct Values<L> {
 /// The values of `L`.
 #[inline]
 #[must_use]
-pub const fn values<L: MetricLabel>() -> Values<L> {
+pub const fn values<L: MetricLabel + ?Sized>() -> Values<L> {
+    assert!(L::CARDINALITY > 0, "a label needs at least one value");
     Values { cardinality: L::CARDINALITY, value: L::value, index: L::index }
 }
 
-impl<L> Clone for Values<L> {
+impl<L: ?Sized> Clone for Values<L> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<L> Copy for Values<L> {}
+impl<L: ?Sized> Copy for Values<L> {}
 
-impl<L> Values<L> {
+impl<L: ?Sized> Values<L> {
     /// The dimension that these values make under a name.
     #[must_use]
     pub const fn named(self, name: &'static str) -> Dimension {
@@ -149,8 +150,29 @@ impl LabelIndex {
     /// Appends the least significant digit.
     #[inline]
     #[must_use]
-    pub fn with<L>(self, values: Values<L>, label: &L) -> Self {
+    pub fn with<L: ?Sized>(self, values: Values<L>, label: &L) -> Self {
         Self(self.0 * values.cardinality() + values.index(label))
+    }
+}
+
+/// The labels of a series, in the order of their declaration. Those that are empty are absent.
+pub(crate) type LabelTexts = Vec<(&'static str, Cow<'static, str>)>;
+
+/// The dimension of a label of the result: with one value more, for a call that had none.
+pub(crate) fn with_absent(label: &Dimension) -> Dimension {
+    Dimension { cardinality: label.cardinality + 1, ..*label }
+}
+
+/// Appends the texts of the labels at `index`.
+pub(crate) fn push_texts(
+    texts: &mut LabelTexts,
+    labels: &[Dimension],
+    dimensions: &[Dimension],
+    index: usize,
+) {
+    for (label, digit) in labels.iter().zip(digits(dimensions, index)) {
+        let known = (digit < label.cardinality).then(|| (label.value)(digit));
+        texts.extend(known.filter(|text| !text.is_empty()).map(|text| (label.name, text)));
     }
 }
 

@@ -50,6 +50,7 @@ mod label;
 mod log;
 mod outcome;
 mod panics;
+mod rings;
 mod setup;
 mod site;
 mod state;

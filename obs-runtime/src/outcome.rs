@@ -1,7 +1,8 @@
 //! How a call ended, found out from the type of its return value.
 
 use std::error::Error;
-use std::fmt::{Debug, Display};
+use std::fmt::{self, Debug, Display, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// How an observed call ended.
 #[derive(Clone, Copy, Debug)]
@@ -35,35 +36,69 @@ pub enum ErrorRef<'a> {
 pub struct DisplayRef<'a>(pub &'a dyn Display);
 
 impl Debug for DisplayRef<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Display::fmt(self.0, f)
     }
 }
 
 impl ErrorRef<'_> {
     /// The error's text, with its sources, each once, separated by `: `.
+    ///
+    /// A long text is cut, and a formatter that panics is survived.
     pub(crate) fn text(&self) -> String {
+        let mut text = LimitedText::default();
         match self {
             Self::Error(error) => {
-                let mut text = error.to_string();
+                text.format(format_args!("{error}"));
                 let mut source = error.source();
-                // A chain that loops, or has no end, is cut like any other long value.
+                // A chain may be endless.
                 for _ in 0..16 {
                     let Some(error) = source else { break };
-                    let next = error.to_string();
+                    let mut next = LimitedText::default();
+                    next.format(format_args!("{error}"));
                     // Many errors print their source as part of their own text.
-                    if !text.ends_with(&next) {
-                        text.push_str(": ");
-                        text.push_str(&next);
+                    if !text.0.ends_with(&next.0) {
+                        text.format(format_args!(": {}", next.0));
                     }
                     source = error.source();
                 }
-                text
             }
-            Self::Display(display) => display.0.to_string(),
-            Self::Debug(debug) => format!("{debug:?}"),
-            Self::Type(name) => (*name).to_owned(),
+            Self::Display(display) => text.format(format_args!("{display:?}")),
+            Self::Debug(debug) => text.format(format_args!("{debug:?}")),
+            Self::Type(name) => text.format(format_args!("{name}")),
         }
+        text.0
+    }
+}
+
+/// Text that stops growing at a limit, and stops its formatter there.
+#[derive(Default)]
+struct LimitedText(String);
+
+impl LimitedText {
+    const MAX_BYTES: usize = 4096;
+
+    fn format(&mut self, arguments: fmt::Arguments<'_>) {
+        // An error means that the limit was reached, or that the formatter gave up.
+        let formatted = catch_unwind(AssertUnwindSafe(|| self.write_fmt(arguments)));
+        if formatted.is_err() {
+            self.0.push_str("[its formatter panicked]");
+        }
+    }
+}
+
+impl fmt::Write for LimitedText {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let left = Self::MAX_BYTES.saturating_sub(self.0.len());
+        if text.len() <= left {
+            self.0.push_str(text);
+            return Ok(());
+        }
+        if left > 0 {
+            self.0.push_str(&text[..text.floor_char_boundary(left)]);
+            self.0.push_str("…[cut]");
+        }
+        Err(fmt::Error)
     }
 }
 
@@ -148,7 +183,6 @@ pub mod probe {
 mod tests {
     use super::*;
     use crate::__private::outcome;
-    use std::fmt;
 
     #[derive(Debug)]
     struct Outer(fmt::Error);
@@ -187,6 +221,20 @@ mod tests {
         assert_eq!(shown!("text", &str), "text");
         assert_eq!(shown!(Shown, Shown), "Shown");
         assert!(shown!(Opaque, Opaque).ends_with("Opaque"));
+    }
+
+    #[test]
+    fn a_long_text_is_cut_and_a_formatter_that_panics_survived() {
+        struct Panics;
+        impl Display for Panics {
+            fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+                panic!("on purpose")
+            }
+        }
+        let long = "é".repeat(10_000_000);
+        let cut = ErrorRef::Display(DisplayRef(&long)).text();
+        assert!(cut.len() < 5_000 && cut.ends_with("é…[cut]"), "{}", cut.len());
+        assert_eq!(ErrorRef::Display(DisplayRef(&Panics)).text(), "[its formatter panicked]");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What is known of an observed function at compile time: one static each.
 
-use crate::label::{Dimension, MetricLabel, values};
+use crate::label::{Dimension, LabelTexts, MetricLabel, push_texts, values, with_absent};
 use crate::store::Shape;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -185,6 +185,17 @@ impl Site {
         let _ = self.shape.set(shape);
     }
 
+    /// The labels of a series.
+    pub(crate) fn labels(&self, shape: &Shape, series: usize) -> LabelTexts {
+        let combination = series / shape.outcomes;
+        let (parameters, result) = (combination / shape.result_values, combination % shape.result_values);
+        let mut texts = Vec::new();
+        push_texts(&mut texts, self.spec.labels, self.spec.labels, parameters);
+        let widened: Vec<Dimension> = self.spec.result_labels.iter().map(with_absent).collect();
+        push_texts(&mut texts, self.spec.result_labels, &widened, result);
+        texts
+    }
+
     pub(crate) fn set_filter(&self, verbosity: LevelFilter, span: bool) {
         self.verbosity.store(filter_number(verbosity), Ordering::Relaxed);
         self.span_enabled.store(u8::from(span), Ordering::Relaxed);
@@ -213,7 +224,7 @@ impl Callsite for Site {
 }
 
 /// 1 for ERROR to 5 for TRACE.
-fn level_number(level: Level) -> u8 {
+pub(crate) fn level_number(level: Level) -> u8 {
     filter_number(LevelFilter::from_level(level))
 }
 

@@ -4,6 +4,7 @@ use super::json::{write_formatted, write_string};
 use std::error::Error;
 use std::fmt;
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tracing_core::Field;
 use tracing_core::field::Visit;
 
@@ -12,6 +13,8 @@ use tracing_core::field::Visit;
 pub(crate) struct Fields {
     bytes: Vec<u8>,
     entries: Vec<Entry>,
+    /// Where the scope that is being recorded begins.
+    scope: usize,
 }
 
 /// One field's place in the bytes.
@@ -28,12 +31,19 @@ const RESERVED: &[&str] = &["time", "level", "msg", "target", "function", "trace
 /// Stands before a field's name that is reserved.
 const RESERVED_PREFIX: &str = "field.";
 
-/// Bytes of fields that one scope may hold; what comes later is left out.
-const MAX_BYTES: usize = 64 * 1024;
+/// Bytes of fields that one scope may record; what comes later is left out, and counted.
+const MAX_SCOPE_BYTES: usize = 64 * 1024;
+
+static LEFT_OUT: AtomicU64 = AtomicU64::new(0);
+
+/// How many fields have been left out.
+pub(crate) fn left_out() -> u64 {
+    LEFT_OUT.load(Ordering::Relaxed)
+}
 
 impl Fields {
     pub(crate) const fn new() -> Self {
-        Self { bytes: Vec::new(), entries: Vec::new() }
+        Self { bytes: Vec::new(), entries: Vec::new(), scope: 0 }
     }
 
     /// How many fields there are.
@@ -41,8 +51,33 @@ impl Fields {
         self.entries.len()
     }
 
+    /// All of them.
+    pub(crate) fn all(&self) -> &[Entry] {
+        &self.entries
+    }
+
     pub(crate) fn clear(&mut self) {
         self.truncate(0);
+        self.scope = 0;
+    }
+
+    /// Begins a scope with a limit of its own. Returns how many fields there are before it.
+    pub(crate) fn begin_scope(&mut self) -> usize {
+        self.scope = self.bytes.len();
+        self.entries.len()
+    }
+
+    /// Appends fields, in the place of those with the same keys.
+    pub(crate) fn set(&mut self, new: &Self) {
+        if new.all().iter().any(|entry| self.has(new.key(entry))) {
+            let old = std::mem::take(self);
+            self.extend(&old, old.all(), |entry| !new.has(old.key(entry)));
+        }
+        self.extend(new, new.all(), |_| true);
+    }
+
+    fn has(&self, key: &[u8]) -> bool {
+        self.entries.iter().any(|entry| self.key(entry) == key)
     }
 
     /// Keeps the first `len` fields.
@@ -84,7 +119,7 @@ impl Fields {
     /// Appends those fields of another set that `keep` lets through.
     pub(crate) fn extend(&mut self, from: &Self, entries: &[Entry], mut keep: impl FnMut(&Entry) -> bool) {
         for entry in entries {
-            if keep(entry) && self.bytes.len() < MAX_BYTES {
+            if keep(entry) {
                 let start = self.bytes.len();
                 self.bytes.extend_from_slice(&from.bytes[entry.start as usize..entry.end as usize]);
                 self.entries.push(Entry {
@@ -98,7 +133,8 @@ impl Fields {
 
     /// Appends one field, whose value `write` appends as JSON.
     pub(crate) fn push(&mut self, key: &str, write: impl FnOnce(&mut Vec<u8>)) {
-        if self.bytes.len() >= MAX_BYTES {
+        if self.bytes.len() >= self.scope + MAX_SCOPE_BYTES {
+            LEFT_OUT.fetch_add(1, Ordering::Relaxed);
             return;
         }
         let start = offset(self.bytes.len());
@@ -121,7 +157,7 @@ impl Fields {
     }
 }
 
-/// The limit on a scope and on a value keep every offset far below four billion.
+/// The limits on scopes and values, and the depth of a stack, keep every offset far below four billion.
 fn offset(bytes: usize) -> u32 {
     u32::try_from(bytes).unwrap_or(u32::MAX)
 }
@@ -161,8 +197,7 @@ impl Visit for Fields {
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        let text = crate::outcome::ErrorRef::Error(value).text();
-        self.push(field.name(), |out| write_string(out, &text));
+        self.push(field.name(), |out| write_string(out, &crate::outcome::ErrorRef::Error(value).text()));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
@@ -175,7 +210,7 @@ mod tests {
     use super::*;
 
     fn text(fields: &Fields) -> String {
-        String::from_utf8_lossy(fields.bytes_of(fields.entries(0..fields.len()))).into_owned()
+        String::from_utf8_lossy(fields.bytes_of(fields.all())).into_owned()
     }
 
     #[test]
@@ -203,6 +238,6 @@ mod tests {
         for _ in 0..100_000 {
             fields.push("key", |out| write_string(out, "some value"));
         }
-        assert!(fields.bytes.len() <= MAX_BYTES + 64);
+        assert!(fields.bytes.len() <= MAX_SCOPE_BYTES + 64);
     }
 }

@@ -1,7 +1,7 @@
 //! A span off the stack: what has to survive while a future waits, or another thread holds the span.
 
-use super::Fields;
 use super::fields::Entry;
+use super::{Failures, Fields};
 use crate::clock;
 use crate::trace::TraceContext;
 use std::fmt;
@@ -21,8 +21,7 @@ pub(crate) struct Span {
     pub(crate) inherited: usize,
     /// Whether two fields have the same key.
     pub(crate) shadows: bool,
-    /// Errors that calls below returned, see [`super::Frame::failures`].
-    pub(crate) failures: Vec<String>,
+    pub(crate) failures: Failures,
     /// The number by which `tracing` knows the span, if anybody asked for it.
     pub(crate) id: Option<u64>,
     /// When it opened, in ticks.
@@ -52,7 +51,7 @@ impl Span {
             fields: Fields::new(),
             inherited: 0,
             shadows: false,
-            failures: Vec::new(),
+            failures: Failures::new(),
             id: None,
             started: clock::now(),
         }
@@ -61,7 +60,7 @@ impl Span {
     /// Takes over fields from the span above.
     pub(crate) fn inherit(&mut self, from: &Fields, entries: &[Entry], shadows: bool) {
         self.fields.extend(from, entries, |_| true);
-        self.inherited = self.fields.len();
+        self.inherited = self.fields.begin_scope();
         self.shadows |= shadows;
     }
 
@@ -70,12 +69,21 @@ impl Span {
         self.id.is_none() && !self.trace.is_some_and(|trace| trace.sampled)
     }
 
-    /// Appends the field `record` writes, as one of the span's own.
+    /// Appends the fields that `record` writes, as the span's own.
     pub(crate) fn record(&mut self, record: impl FnOnce(&mut Fields)) {
         let before = self.fields.len();
         record(&mut self.fields);
-        let (old, new) = self.fields.entries(0..self.fields.len()).split_at(before);
+        let (old, new) = self.fields.all().split_at(before);
         self.shadows |= new.iter().any(|entry| self.fields.shadowed(entry, &self.fields, old));
+    }
+
+    /// Sets fields of the span's own.
+    pub(crate) fn set(&mut self, new: &Fields) {
+        let mut own = Fields::new();
+        own.extend(&self.fields, self.fields.entries(self.inherited..self.fields.len()), |_| true);
+        own.set(new);
+        self.fields.truncate(self.inherited);
+        self.record(|fields| fields.extend(&own, own.all(), |_| true));
     }
 }
 

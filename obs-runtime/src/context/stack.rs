@@ -4,19 +4,23 @@
 //! The stack is borrowed while a user's formatter runs, so an observed function or an event inside
 //! such a formatter finds it taken and is passed over, instead of recursing.
 
+use super::failures::{Failure, Failures};
+use super::fields::Entry;
+use super::identity::Identities;
 use super::span::Parent;
 use super::{Fields, Span};
 use crate::clock;
 use crate::site::Site;
-use crate::trace::{self, TraceContext};
+use crate::trace::TraceContext;
 use std::cell::RefCell;
-use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
 use tracing_core::Metadata;
 
 /// A span that this thread is in.
 #[derive(Debug)]
 pub(crate) struct Frame {
+    /// Names the frame on its stack.
+    key: FrameKey,
     pub(crate) kind: FrameKind,
     pub(crate) metadata: Option<&'static Metadata<'static>>,
     /// The nearest observed function, this frame's own included.
@@ -24,11 +28,12 @@ pub(crate) struct Frame {
     /// The identity that log lines and children see.
     pub(crate) trace: Option<TraceContext>,
     pub(crate) parent: Option<Parent>,
-    /// Texts of errors that calls below this one returned: if it returns the same, it hands one on.
-    pub(crate) failures: Vec<String>,
+    pub(crate) failures: Failures,
     /// The number by which `tracing` knows the span, if anybody asked for it.
     pub(crate) id: Option<u64>,
     pub(crate) started: u64,
+    /// Whether it brought all it sees along. Otherwise it also sees what the frame below it sees.
+    whole: bool,
     /// The first field that is visible here.
     base: usize,
     /// The first field that this frame brought.
@@ -37,9 +42,13 @@ pub(crate) struct Frame {
     own: usize,
     /// Whether two visible fields have the same key.
     shadows: bool,
-    /// Left, but not the last: it goes when those above it have.
-    left: bool,
+    /// Whether fields were recorded since it was entered.
+    recorded: bool,
 }
+
+/// Names a frame as long as it is on its thread's stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FrameKey(u64);
 
 /// Why a frame is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,21 +64,24 @@ pub(crate) enum FrameKind {
 /// The spans that a thread is in.
 pub(crate) struct Stack {
     frames: Vec<Frame>,
+    last_key: u64,
     fields: Fields,
-    ids: Option<fastrand::Rng>,
-    /// On threads of the runtime itself: their spans are never exported, or exporting would not end.
-    quiet: bool,
+    identities: Identities,
     /// The trace and span above the last call that was cancelled, see [`Stack::cancelled`].
     cancelled_below: Option<(u128, u64)>,
 }
+
+/// So many fields, and so many bytes of them, are seen at once: the innermost ones.
+const MAX_VISIBLE: usize = 256;
+const MAX_VISIBLE_BYTES: usize = 64 * 1024;
 
 thread_local! {
     static STACK: RefCell<Stack> = const {
         RefCell::new(Stack {
             frames: Vec::new(),
+            last_key: 0,
             fields: Fields::new(),
-            ids: None,
-            quiet: false,
+            identities: Identities::new(),
             cancelled_below: None,
         })
     };
@@ -84,23 +96,35 @@ pub(crate) fn with_stack<R>(run: impl FnOnce(&mut Stack) -> R) -> Option<R> {
 
 impl Stack {
     /// The innermost frame.
+    #[inline]
     pub(crate) fn top(&self) -> Option<&Frame> {
-        self.frames.iter().rev().find(|frame| !frame.left)
+        self.frames.last()
     }
 
-    /// The frame at that place.
-    pub(crate) fn frame(&self, depth: usize) -> Option<&Frame> {
-        self.frames.get(depth)
+    /// The innermost frame, to be given a `tracing` id.
+    pub(crate) fn top_mut(&mut self) -> Option<&mut Frame> {
+        self.frames.last_mut()
     }
 
-    /// Never samples a trace that begins on this thread.
+    /// The frame of that name.
+    pub(crate) fn frame(&self, key: FrameKey) -> Option<&Frame> {
+        Some(&self.frames[self.find(key)?])
+    }
+
+    /// Never samples a trace on this thread, and logs nothing but the runtime's own lines.
     #[cfg(feature = "otlp")]
     pub(crate) fn set_quiet(&mut self) {
-        self.quiet = true;
+        self.identities.quiet = true;
     }
 
-    /// Enters a call of an observed function, with its fields. Returns the frame's place.
-    pub(crate) fn push_call(&mut self, site: &'static Site, record: impl FnOnce(&mut Fields)) -> usize {
+    #[cfg(feature = "log")]
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.identities.quiet
+    }
+
+    /// Enters a call of an observed function, with its fields.
+    pub(crate) fn push_call(&mut self, site: &'static Site, record: impl FnOnce(&mut Fields)) -> FrameKey {
+        self.cancelled_below = None;
         let mut frame = self.frame_here(FrameKind::Observed);
         record(&mut self.fields);
         frame.shadows |= self.shadows(frame.base..frame.start, frame.start..self.fields.len());
@@ -119,6 +143,7 @@ impl Stack {
         identity: bool,
         record: impl FnOnce(&mut Fields),
     ) -> Span {
+        self.cancelled_below = None;
         let (trace, parent) = self.identity(identity);
         let mut span = Span::new(metadata, trace, parent);
         span.function = function;
@@ -130,10 +155,10 @@ impl Stack {
         span
     }
 
-    /// Enters a span that was opened before. Returns the frame's place.
-    pub(crate) fn enter(&mut self, span: &Span, kind: FrameKind) -> usize {
+    /// Enters a span that was opened before.
+    pub(crate) fn enter(&mut self, span: &Span, kind: FrameKind) -> FrameKey {
         let mut frame = self.frame_here(kind);
-        // It brings what it inherits along.
+        frame.whole = true;
         frame.base = frame.start;
         frame.own = frame.start + span.inherited;
         frame.shadows = span.shadows;
@@ -142,12 +167,18 @@ impl Stack {
         (frame.trace, frame.parent) = (span.trace, span.parent);
         frame.id = span.id;
         frame.started = span.started;
-        self.fields.extend(&span.fields, span.fields.entries(0..span.fields.len()), |_| true);
+        self.fields.extend(&span.fields, span.fields.all(), |_| true);
         self.push(frame)
     }
 
-    /// Enters a place that brings an identity and no fields. Returns the frame's place.
-    pub(crate) fn push_scope(&mut self, trace: TraceContext, kind: FrameKind) -> usize {
+    /// Enters an observed future's span for a poll.
+    pub(crate) fn enter_poll(&mut self, span: &Span) -> FrameKey {
+        self.cancelled_below = None;
+        self.enter(span, FrameKind::Observed)
+    }
+
+    /// Enters a place that brings an identity and no fields.
+    pub(crate) fn push_scope(&mut self, trace: TraceContext, kind: FrameKind) -> FrameKey {
         let mut frame = self.frame_here(kind);
         frame.trace = Some(trace);
         self.push(frame)
@@ -155,125 +186,140 @@ impl Stack {
 
     /// A frame that sees what the innermost one sees, and has nothing of its own yet.
     fn frame_here(&mut self, kind: FrameKind) -> Frame {
-        if self.frames.is_empty() {
-            // A formatter that panicked may have left something behind.
-            self.fields.clear();
-        }
-        let start = self.fields.len();
+        let start = self.fields.begin_scope();
         let top = self.top();
         Frame {
+            key: FrameKey(self.last_key + 1),
             kind,
             metadata: None,
             function: top.and_then(|top| top.function),
             trace: None,
             parent: None,
-            failures: Vec::new(),
+            failures: Failures::new(),
             id: None,
             started: 0,
+            whole: top.is_none(),
             base: top.map_or(start, |top| top.base),
             start,
             own: start,
             shadows: top.is_some_and(|top| top.shadows),
-            left: false,
+            recorded: false,
         }
     }
 
-    fn push(&mut self, frame: Frame) -> usize {
+    fn push(&mut self, frame: Frame) -> FrameKey {
+        let key = frame.key;
+        self.last_key = key.0;
         self.frames.push(frame);
-        self.frames.len() - 1
+        key
     }
 
-    /// Leaves the frame at that place. Those that were entered inside it and not yet left stay.
-    pub(crate) fn pop(&mut self, depth: usize) {
-        if let Some(frame) = self.frames.get_mut(depth) {
-            frame.left = true;
-        }
-        while self.frames.last().is_some_and(|last| last.left) {
-            let last = self.frames.pop();
-            self.fields.truncate(last.map_or(0, |last| last.start));
+    #[inline]
+    fn find(&self, key: FrameKey) -> Option<usize> {
+        self.frames.iter().rposition(|frame| frame.key == key)
+    }
+
+    /// Leaves the frame of that name, wherever it is.
+    pub(crate) fn pop(&mut self, key: FrameKey) {
+        if let Some(place) = self.find(key) {
+            self.remove(place);
         }
     }
 
-    /// Leaves the frame at that place if neither an exporter nor a handle waits for its end.
-    pub(crate) fn pop_unseen(&mut self, depth: usize) -> bool {
-        let unseen = self
-            .frames
-            .get(depth)
-            .is_some_and(|frame| frame.id.is_none() && !frame.trace.is_some_and(|trace| trace.sampled));
+    /// Leaves the frame of that name if neither an exporter nor a handle waits for its end.
+    pub(crate) fn pop_unseen(&mut self, key: FrameKey) -> bool {
+        let Some(place) = self.find(key) else { return false };
+        let frame = &self.frames[place];
+        let unseen = frame.id.is_none() && !frame.trace.is_some_and(|trace| trace.sampled);
         if unseen {
-            self.pop(depth);
+            self.remove(place);
         }
         unseen
     }
 
     /// Leaves the innermost frame of that `tracing` id.
-    pub(crate) fn exit(&mut self, id: u64) -> bool {
-        let found = self
-            .frames
-            .iter()
-            .rposition(|frame| frame.id == Some(id) && frame.kind == FrameKind::Entered && !frame.left);
-        if let Some(depth) = found {
-            self.pop(depth);
+    pub(crate) fn exit(&mut self, id: u64) {
+        let entered = |frame: &Frame| frame.id == Some(id) && frame.kind == FrameKind::Entered;
+        if let Some(place) = self.frames.iter().rposition(entered) {
+            self.remove(place);
         }
-        found.is_some()
+    }
+
+    fn remove(&mut self, place: usize) {
+        let (start, end) = (self.frames[place].start, self.end(place));
+        self.frames.remove(place);
+        if place == self.frames.len() {
+            self.fields.truncate(start);
+        } else {
+            self.splice(start..end, &Fields::new(), place);
+        }
+    }
+
+    /// Puts other fields in the place of some, and sets the frames above right.
+    fn splice(&mut self, range: Range<usize>, new: &Fields, above: usize) {
+        let mut behind = Fields::new();
+        behind.extend(&self.fields, self.fields.entries(range.end..self.fields.len()), |_| true);
+        self.fields.truncate(range.start);
+        self.fields.extend(new, new.all(), |_| true);
+        let end = self.fields.len();
+        self.fields.extend(&behind, behind.all(), |_| true);
+        for frame in &mut self.frames[above..] {
+            frame.start = frame.start - range.end + end;
+            frame.own = frame.own - range.end + end;
+        }
+        for place in above.saturating_sub(1)..self.frames.len() {
+            let below = place.checked_sub(1).map(|below| self.frames[below].base);
+            let base = below.filter(|_| !self.frames[place].whole).unwrap_or(self.frames[place].start);
+            let seen = base..self.end(place);
+            let shadows = seen.clone().any(|field| self.shadows(seen.start..field, field..field + 1));
+            (self.frames[place].base, self.frames[place].shadows) = (base, shadows);
+        }
     }
 
     /// What has to go back to a span that was entered, before its frame is left.
-    pub(crate) fn give_back(&mut self, depth: usize, span: &mut Span) {
-        let end = self.end(depth);
-        let Some(frame) = self.frames.get_mut(depth) else { return };
+    pub(crate) fn give_back(&mut self, key: FrameKey, span: &mut Span) {
+        let Some(place) = self.find(key) else { return };
+        let end = self.end(place);
+        let frame = &mut self.frames[place];
         span.failures.append(&mut frame.failures);
         span.id = frame.id;
-        let copied = frame.start + span.fields.len();
-        if end > copied {
-            // Recorded while it was entered.
+        if frame.recorded {
             span.shadows = frame.shadows;
-            let new = self.fields.entries(copied..end).to_vec();
-            span.fields.extend(&self.fields, &new, |_| true);
+            span.fields.clear();
+            let start = frame.start;
+            span.fields.extend(&self.fields, self.fields.entries(start..end), |_| true);
         }
     }
 
-    /// Adds fields to every frame of that `tracing` id.
+    /// Sets fields of every frame of that `tracing` id.
     pub(crate) fn record(&mut self, id: u64, new: &Fields) {
-        for depth in
-            (0..self.frames.len()).filter(|depth| self.frames[*depth].id == Some(id)).collect::<Vec<_>>()
-        {
-            self.insert(depth, new);
-        }
-    }
-
-    /// Puts fields behind those of the frame at `depth`, in front of those entered inside it.
-    fn insert(&mut self, depth: usize, new: &Fields) {
-        let at = self.end(depth);
-        let mut behind = Fields::new();
-        behind.extend(&self.fields, self.fields.entries(at..self.fields.len()), |_| true);
-        self.fields.truncate(at);
-        self.fields.extend(new, new.entries(0..new.len()), |_| true);
-        let added = self.fields.len() - at;
-        self.fields.extend(&behind, behind.entries(0..behind.len()), |_| true);
-        for frame in &mut self.frames[depth + 1..] {
-            frame.base += if frame.base >= at { added } else { 0 };
-            frame.start += added;
-            frame.own += added;
-        }
-        for depth in depth..self.frames.len() {
-            let (base, end) = (self.frames[depth].base, self.end(depth));
-            self.frames[depth].shadows = (base..end).any(|i| self.shadows(base..i, i..i + 1));
+        for place in 0..self.frames.len() {
+            if self.frames[place].id == Some(id) {
+                let own = self.frames[place].own..self.end(place);
+                let mut fields = Fields::new();
+                fields.extend(&self.fields, self.fields.entries(own.clone()), |_| true);
+                fields.set(new);
+                self.splice(own, &fields, place + 1);
+                self.frames[place].recorded = true;
+            }
         }
     }
 
     /// The fields that are visible in a frame, outermost first.
-    pub(crate) fn visible(&self, frame: &Frame) -> &[super::fields::Entry] {
-        let depth = self.frames.iter().position(|other| std::ptr::eq(other, frame));
-        let end = depth.map_or(self.fields.len(), |depth| self.end(depth));
-        self.fields.entries(frame.base..end)
+    pub(crate) fn visible(&self, frame: &Frame) -> &[Entry] {
+        let end = self.find(frame.key).map_or(self.fields.len(), |place| self.end(place));
+        let mut visible = self.fields.entries(frame.base.max(end.saturating_sub(MAX_VISIBLE))..end);
+        while self.fields.bytes_of(visible).len() > MAX_VISIBLE_BYTES {
+            visible = &visible[1..];
+        }
+        visible
     }
 
-    /// The fields that the call at `depth` brought itself.
-    pub(crate) fn own_fields(&self, depth: usize) -> Fields {
+    /// The fields that the frame brought itself.
+    pub(crate) fn own_fields(&self, key: FrameKey) -> Fields {
         let mut own = Fields::new();
-        if let Some(frame) = self.frames.get(depth) {
-            own.extend(&self.fields, self.fields.entries(frame.own..self.end(depth)), |_| true);
+        if let Some(place) = self.find(key) {
+            own.extend(&self.fields, self.fields.entries(self.frames[place].own..self.end(place)), |_| true);
         }
         own
     }
@@ -290,44 +336,43 @@ impl Stack {
         frame.shadows
     }
 
-    /// Tells the call that this thread is in, and the spans around it up to there, of an error below.
-    pub(crate) fn note_failure(&mut self, text: &str) {
-        const KEPT: usize = 4;
-        for frame in self.frames.iter_mut().rev().filter(|frame| !frame.left) {
-            if frame.failures.len() == KEPT {
-                frame.failures.remove(0);
-            }
-            frame.failures.push(text.to_owned());
-            if frame.kind != FrameKind::Entered {
+    /// The failures below a frame.
+    pub(crate) fn take_failures(&mut self, key: FrameKey) -> Failures {
+        self.find(key).map(|place| std::mem::take(&mut self.frames[place].failures)).unwrap_or_default()
+    }
+
+    /// Tells the call that this thread is in, and the spans between, of a failure below.
+    pub(crate) fn note_failure(&mut self, failure: &Failure) {
+        for frame in self.frames.iter_mut().rev() {
+            frame.failures.note(failure.clone());
+            if frame.kind == FrameKind::Observed {
                 return;
             }
         }
     }
 
-    /// Notes that the call at `depth` was cancelled; returns whether one directly below it just was.
+    /// Notes that the call was cancelled, and whether a line said so; returns whether one directly
+    /// below it just was, and had its line.
     ///
     /// Futures that are dropped are not being polled, so the inner call does not find the outer one on
     /// the stack; but it is dropped right before it, on the same thread.
-    pub(crate) fn cancelled(&mut self, depth: usize) -> bool {
-        let Some(frame) = self.frames.get(depth) else { return false };
+    pub(crate) fn cancelled(&mut self, key: FrameKey, written: bool) -> bool {
+        let Some(frame) = self.frame(key) else { return false };
         let Some(trace) = frame.trace else { return false };
         let handed_on = self.cancelled_below == Some((trace.trace_id, trace.span_id));
         if let Some(parent) = frame.parent {
-            self.cancelled_below = Some((trace.trace_id, parent.span_id));
+            self.cancelled_below = (handed_on || written).then_some((trace.trace_id, parent.span_id));
         }
         handed_on
-    }
-
-    /// The innermost frame, to be given a `tracing` id.
-    pub(crate) fn top_mut(&mut self) -> Option<&mut Frame> {
-        self.frames.iter_mut().rev().find(|frame| !frame.left)
     }
 
     /// A frame as a span of its own, for others to hold.
     pub(crate) fn materialize(&self, frame: &Frame) -> Option<Span> {
         let mut span = Span::new(frame.metadata?, frame.trace, frame.parent);
-        span.inherit(&self.fields, self.visible(frame), frame.shadows);
-        span.inherited = frame.own - frame.base;
+        let visible = self.visible(frame);
+        span.inherit(&self.fields, visible, frame.shadows);
+        let own = self.find(frame.key).map_or(0, |place| self.end(place) - frame.own);
+        span.inherited = visible.len().saturating_sub(own);
         span.function = frame.function;
         (span.id, span.started) = (frame.id, frame.started);
         Some(span)
@@ -336,51 +381,21 @@ impl Stack {
     /// A new span's identity and its parent's; without one of its own, the parent's.
     fn identity(&mut self, own: bool) -> (Option<TraceContext>, Option<Parent>) {
         let above = self.top().and_then(|top| Some((top.trace?, top.kind == FrameKind::Remote)));
-        self.identity_below(above, own)
+        if own { self.identity_below(above) } else { (above.map(|(trace, _)| trace), None) }
     }
 
-    /// As [`identity`](Self::identity), below a span that need not be on this stack.
+    /// The identity of a span below one that need not be on this stack, and its parent's.
     pub(crate) fn identity_below(
         &mut self,
         above: Option<(TraceContext, bool)>,
-        own: bool,
     ) -> (Option<TraceContext>, Option<Parent>) {
-        if !own {
-            return (above.map(|(trace, _)| trace), None);
-        }
-        let quiet = self.quiet;
-        let (trace_id, decision) = match above {
-            Some((trace, false)) => (trace.trace_id, Some(trace.sampled)),
-            Some((trace, true)) => {
-                (trace.trace_id, Some(trace::sampled(trace.trace_id, Some(trace.sampled))))
-            }
-            None => (self.trace_id(), None),
-        };
-        let sampled = !quiet && decision.unwrap_or_else(|| trace::sampled(trace_id, None));
-        let parent = above.map(|(trace, remote)| Parent { span_id: trace.span_id, remote });
-        (Some(TraceContext { trace_id, span_id: self.span_id(), sampled }), parent)
+        let (trace, parent) = self.identities.below(above);
+        (Some(trace), parent)
     }
 
-    fn ids(&mut self) -> &mut fastrand::Rng {
-        // Seeded by the operating system, so that processes started alike do not share ids.
-        self.ids.get_or_insert_with(|| {
-            let nanos =
-                std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-            fastrand::Rng::with_seed(RandomState::new().hash_one((nanos, std::thread::current().id())))
-        })
-    }
-
-    fn trace_id(&mut self) -> u128 {
-        self.ids().u128(1..)
-    }
-
-    fn span_id(&mut self) -> u64 {
-        self.ids().u64(1..)
-    }
-
-    /// The end of the fields of the frame at `depth`.
-    fn end(&self, depth: usize) -> usize {
-        self.frames.get(depth + 1).map_or(self.fields.len(), |next| next.start)
+    /// The end of the fields of the frame at that place.
+    fn end(&self, place: usize) -> usize {
+        self.frames.get(place + 1).map_or(self.fields.len(), |next| next.start)
     }
 
     fn shadows(&self, outer: Range<usize>, inner: Range<usize>) -> bool {

@@ -1,7 +1,7 @@
 //! The store as metric families: a snapshot per scrape, with every series' labels spelled out.
 
 use crate::clock;
-use crate::label::{Dimension, digits};
+use crate::label::{Dimension, LabelTexts, digits, with_absent};
 use crate::site::{SHARED_METRIC, Site};
 use crate::store::{FunctionSnapshot, Series, Shape, functions, outcome, snapshot};
 use prometheus_client::collector::Collector;
@@ -10,15 +10,11 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Unit;
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
 /// Functions with at most so many label combinations have all their series from the start.
 const ZEROED_COMBINATIONS: usize = 64;
-
-/// The labels of one series, in the order of the function's declaration.
-type Labels = Vec<(&'static str, Cow<'static, str>)>;
 
 /// How many series all observed functions can have.
 pub(super) fn declared_series() -> usize {
@@ -52,9 +48,9 @@ impl Collector for StoreCollector {
 /// What is scraped under one stem. Functions of the same name and labels are one to the reader.
 #[derive(Default)]
 struct Family {
-    calls: BTreeMap<Labels, u64>,
-    durations: BTreeMap<Labels, (&'static [f64], Series)>,
-    in_flight: BTreeMap<Labels, u64>,
+    calls: BTreeMap<LabelTexts, u64>,
+    durations: BTreeMap<LabelTexts, (&'static [f64], Series)>,
+    in_flight: BTreeMap<LabelTexts, u64>,
 }
 
 impl Family {
@@ -68,7 +64,7 @@ impl Family {
             if series.is_none() && !(zeroed && possible(site, shape, combination, outcome)) {
                 continue;
             }
-            let (calls, duration) = labels(site, shape, combination, outcome);
+            let (calls, duration) = labels(site, shape, place);
             *self.calls.entry(calls).or_default() += series.as_ref().map_or(0, Series::count);
             if series.is_none() && outcome != outcome::OK {
                 // A counter at zero is what a rate needs; an empty histogram says nothing more.
@@ -119,7 +115,8 @@ impl Family {
 fn possible(site: &Site, shape: &Shape, combination: usize, outcome: usize) -> bool {
     let returned = outcome != shape.panic() && outcome != shape.cancelled();
     // Labels of the result are all known, or, if there was no result, none is.
-    let result = digits(&widened(site.spec.result_labels), combination % shape.result_values);
+    let widened: Vec<Dimension> = site.spec.result_labels.iter().map(with_absent).collect();
+    let result = digits(&widened, combination % shape.result_values);
     let known =
         result.iter().zip(site.spec.result_labels).filter(|(digit, label)| **digit < label.cardinality);
     let labelled = if returned { known.count() == result.len() } else { known.count() == 0 };
@@ -133,29 +130,20 @@ fn possible(site: &Site, shape: &Shape, combination: usize, outcome: usize) -> b
     labelled && can_end_so
 }
 
-/// The result's labels with one more value each, which stands for "no result".
-fn widened(labels: &[Dimension]) -> Vec<Dimension> {
-    labels.iter().map(|label| Dimension { cardinality: label.cardinality + 1, ..*label }).collect()
-}
-
 /// The labels of a series in the counter, and in the histogram, which does not tell errors apart.
-fn labels(site: &Site, shape: &Shape, combination: usize, outcome: usize) -> (Labels, Labels) {
-    let spec = &site.spec;
+fn labels(site: &Site, shape: &Shape, series: usize) -> (LabelTexts, LabelTexts) {
+    let outcome = series % shape.outcomes;
     let (name, kind) = match outcome {
         outcome::OK => ("ok", None),
         _ if outcome == shape.panic() => ("panic", None),
         _ if outcome == shape.cancelled() => ("cancelled", None),
-        _ => ("error", spec.error_kinds.map(|kinds| (kinds.value)(outcome - outcome::FIRST_ERROR))),
+        _ => ("error", site.spec.error_kinds.map(|kinds| (kinds.value)(outcome - outcome::FIRST_ERROR))),
     };
-    let mut duration: Labels = vec![("function", site.function().into()), ("outcome", name.into())];
-    let (parameters, result) = (combination / shape.result_values, combination % shape.result_values);
-    let of_parameters = spec.labels.iter().zip(digits(spec.labels, parameters));
-    let of_result = spec.result_labels.iter().zip(digits(&widened(spec.result_labels), result));
-    for (label, digit) in of_parameters.chain(of_result) {
-        // An empty value is an absent label, to Prometheus and here.
-        let known = (digit < label.cardinality).then(|| (label.value)(digit)).filter(|text| !text.is_empty());
-        duration.extend(known.map(|text| (label.name, text)));
-    }
+    // Sorted, so that two functions of one name are one series however each orders its labels.
+    let mut own = site.labels(shape, series);
+    own.sort_unstable_by_key(|(name, _)| *name);
+    let mut duration: LabelTexts = vec![("function", site.function().into()), ("outcome", name.into())];
+    duration.append(&mut own);
     let mut calls = duration.clone();
     calls.extend(kind.filter(|kind| !kind.is_empty()).map(|kind| ("error", kind)));
     (calls, duration)

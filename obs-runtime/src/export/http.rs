@@ -2,6 +2,7 @@
 //! application can be starved by it, or starve it.
 
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use ureq::Agent;
 
@@ -27,9 +28,26 @@ impl BlockingClient {
 #[async_trait::async_trait]
 impl HttpClient for BlockingClient {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        self.send(request).map_err(|error| {
+            *CAUSE.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
+            error.into()
+        })
+    }
+}
+
+impl BlockingClient {
+    fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, ureq::Error> {
         let (parts, body) = request.into_parts();
         let (parts, body) = self.0.run(Request::from_parts(parts, &body[..]))?.into_parts();
         let body = body.into_with_config().limit(MAX_ANSWER_BYTES).read_to_vec()?;
         Ok(Response::from_parts(parts, body.into()))
     }
+}
+
+/// What went wrong last. The exporter says only that something did.
+static CAUSE: Mutex<Option<String>> = Mutex::new(None);
+
+/// Why the last request failed, if it was a request that failed.
+pub(super) fn take_cause() -> Option<String> {
+    CAUSE.lock().unwrap_or_else(PoisonError::into_inner).take()
 }

@@ -65,6 +65,9 @@ impl TextFormat {
 
 /// Gives access to the registry behind `/metrics`, to add metrics of the application's own.
 ///
+/// The registry is locked meanwhile: neither call this nor [`encode`] inside it, which would wait for
+/// ever. Names that begin with `function_` or `obs_` are taken.
+///
 /// ```
 /// use obs_runtime::metrics::{self, prometheus_client::metrics::gauge::Gauge};
 ///

@@ -62,9 +62,11 @@ fn kind(site: &Site) -> trace::SpanKind {
 /// By the names of the OpenTelemetry semantic conventions where they have one.
 fn attributes(span: &Finished) -> Vec<KeyValue> {
     let mut attributes = Vec::new();
-    if let Some((site, _)) = span.call {
+    if let Some((site, series)) = span.call {
         attributes.push(KeyValue::new("code.function.name", site.function()));
         attributes.push(KeyValue::new("outcome", span.outcome));
+        let labels = site.shape().map(|shape| site.labels(shape, series)).unwrap_or_default();
+        attributes.extend(labels.into_iter().map(|(name, value)| KeyValue::new(name, value)));
     }
     if let Some(file) = span.metadata.file() {
         attributes.push(KeyValue::new("code.file.path", file));
@@ -82,10 +84,12 @@ fn attributes(span: &Finished) -> Vec<KeyValue> {
 
 /// Adds a span's own fields; of equal keys the last one counts.
 fn push_fields(attributes: &mut Vec<KeyValue>, fields: &Fields) {
-    let entries = fields.entries(0..fields.len());
+    let entries = fields.all();
     for (i, entry) in entries.iter().enumerate() {
         if !fields.shadowed(entry, fields, &entries[i + 1..]) {
             let key = String::from_utf8_lossy(fields.key(entry)).into_owned();
+            // A field goes before the label of its name.
+            attributes.retain(|attribute| attribute.key.as_str() != key);
             attributes.push(KeyValue::new(key, value(fields.value(entry))));
         }
     }

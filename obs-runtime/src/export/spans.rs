@@ -2,8 +2,9 @@
 //! threads, another hands them to the exporter in batches. A dead collector holds up the second
 //! alone; what then does not fit the queue is dropped and counted.
 
+use super::http::take_cause;
 use super::span_data::Converter;
-use crate::context::with_stack;
+use crate::context::{Stack, with_stack};
 use crate::trace::{collect_from, dropped, wake};
 use futures_executor::block_on;
 use opentelemetry_sdk::Resource;
@@ -11,6 +12,7 @@ use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 use std::fmt::Debug;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -19,6 +21,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How often rings are emptied when none is half full.
 const COLLECT_EVERY: Duration = Duration::from_millis(100);
+
+/// How often while somebody waits for a flush.
+const FLUSH_EVERY: Duration = Duration::from_millis(5);
 
 const TARGET: &str = "obs_runtime::export";
 
@@ -78,7 +83,14 @@ pub(crate) fn start(exporter: Box<dyn Exporter>, to: String, batching: Batching)
     let (flushes, asked) = channel();
     thread::Builder::new().name("obs-export".into()).spawn(move || export_all(&*exporter, &to, &inbox))?;
     thread::Builder::new().name("obs-spans".into()).spawn(move || {
-        Collector { batching, batches, pending: Vec::new(), converter: Converter::new() }.run(&asked);
+        Collector {
+            batching,
+            batches,
+            pending: Vec::new(),
+            flushes: Vec::new(),
+            converter: Converter::new(),
+        }
+        .run(&asked);
     })?;
     let _ = FLUSHES.set(Mutex::new(flushes));
     Ok(())
@@ -104,52 +116,56 @@ struct Collector {
     batching: Batching,
     batches: SyncSender<Message>,
     pending: Vec<SpanData>,
+    /// Flushes that wait for the spans before them to be handed over.
+    flushes: Vec<Done>,
     converter: Converter,
 }
 
 impl Collector {
     fn run(&mut self, asked: &Receiver<Done>) {
-        with_stack(crate::context::Stack::set_quiet);
+        with_stack(Stack::set_quiet);
         let mut collect = collect_from(thread::current());
         let mut finished = Vec::new();
         let mut due = Instant::now() + self.batching.schedule_delay;
         loop {
             // Asked before collecting: what had ended by then is in the rings.
-            let flushes: Vec<Done> = asked.try_iter().collect();
+            self.flushes.extend(asked.try_iter());
             collect(&mut finished);
             self.pending.extend(finished.drain(..).map(|span| self.converter.convert(span)));
             let now = Instant::now();
-            if now >= due || !flushes.is_empty() || self.pending.len() >= self.batching.max_export_batch_size
-            {
-                self.send(!flushes.is_empty());
+            let full = self.pending.len() >= self.batching.max_export_batch_size;
+            if now >= due || full || !self.flushes.is_empty() {
+                self.send();
                 due = now + self.batching.schedule_delay;
             }
-            for done in flushes {
-                // The exporter's thread ends only with the process.
-                let _ = self.batches.send(Message::Flush(done));
-            }
-            thread::park_timeout(COLLECT_EVERY.min(self.batching.schedule_delay));
+            let excess = self.pending.len().saturating_sub(self.batching.max_queue_size);
+            self.pending.drain(..excess);
+            dropped(excess as u64);
+            let pause = if self.flushes.is_empty() { COLLECT_EVERY } else { FLUSH_EVERY };
+            thread::park_timeout(pause.min(self.batching.schedule_delay));
         }
     }
 
-    /// Hands pending spans over; those that have to wait longer than the queue is long are dropped.
-    fn send(&mut self, wait: bool) {
+    /// Hands over what the queue has room for. Never waits: a dead collector is the exporter's matter.
+    fn send(&mut self) {
         while !self.pending.is_empty() {
             let rest = self.pending.split_off(self.pending.len().min(self.batching.max_export_batch_size));
             let batch = Message::Batch(std::mem::replace(&mut self.pending, rest));
-            let unsent = if wait {
-                self.batches.send(batch).err().map(|error| error.0)
-            } else {
-                self.batches.try_send(batch).err().map(|error| match error {
-                    TrySendError::Full(batch) | TrySendError::Disconnected(batch) => batch,
-                })
-            };
-            if let Some(Message::Batch(mut batch)) = unsent {
-                batch.append(&mut self.pending);
-                let excess = batch.len().saturating_sub(self.batching.max_export_batch_size);
-                batch.drain(..excess);
-                dropped(excess as u64);
-                self.pending = batch;
+            if let Err(TrySendError::Full(unsent) | TrySendError::Disconnected(unsent)) =
+                self.batches.try_send(batch)
+            {
+                if let Message::Batch(mut batch) = unsent {
+                    batch.append(&mut self.pending);
+                    self.pending = batch;
+                }
+                return;
+            }
+        }
+        while let Some(done) = self.flushes.pop() {
+            if let Err(TrySendError::Full(unsent)) = self.batches.try_send(Message::Flush(done)) {
+                if let Message::Flush(done) = unsent {
+                    self.flushes.push(done);
+                }
                 return;
             }
         }
@@ -158,15 +174,22 @@ impl Collector {
 
 /// The exporter's thread.
 fn export_all(exporter: &dyn Exporter, to: &str, inbox: &Receiver<Message>) {
-    with_stack(crate::context::Stack::set_quiet);
+    with_stack(Stack::set_quiet);
     let mut reachable = true;
     for message in inbox {
         match message {
             Message::Flush(done) => drop(done.send(())),
             Message::Batch(batch) => {
                 let spans = batch.len() as u64;
-                match exporter.export(batch) {
-                    Ok(()) => {
+                // The exporter may be the application's, and panic.
+                let exported = catch_unwind(AssertUnwindSafe(|| exporter.export(batch)));
+                let failure = match exported {
+                    Ok(Ok(())) => None,
+                    Ok(Err(error)) => Some(error.to_string()),
+                    Err(_) => Some("the exporter panicked".to_owned()),
+                };
+                match failure {
+                    None => {
                         let now =
                             SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
                         LAST_SUCCESS_MILLIS.store(u64::try_from(now).unwrap_or(u64::MAX), Ordering::Relaxed);
@@ -174,14 +197,15 @@ fn export_all(exporter: &dyn Exporter, to: &str, inbox: &Receiver<Message>) {
                             tracing::info!(target: TARGET, endpoint = to, "spans are exported again");
                         }
                     }
-                    Err(error) => {
+                    Some(error) => {
                         FAILURES.fetch_add(1, Ordering::Relaxed);
                         dropped(spans);
                         if std::mem::replace(&mut reachable, false) {
                             tracing::warn!(
                                 target: TARGET,
                                 endpoint = to,
-                                error = %error,
+                                error,
+                                cause = take_cause(),
                                 "spans can't be exported; they are dropped and counted in \
                                  obs_spans_dropped_total until it works again"
                             );

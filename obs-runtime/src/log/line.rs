@@ -84,7 +84,7 @@ impl<'a> Line<'a> {
         let (Some(stack), Some(top)) = (self.context, self.top()) else { return };
         let visible = stack.visible(top);
         let own = self.parts.fields;
-        let own_entries = own.entries(0..own.len());
+        let own_entries = own.all();
         let replaced = |entry: &Entry, inner: &[Entry]| {
             let by_event = !own_entries.is_empty() && stack.fields().shadowed(entry, own, own_entries);
             by_event || stack.fields().shadowed(entry, stack.fields(), inner)
@@ -103,7 +103,7 @@ impl<'a> Line<'a> {
     /// Hands over the line's own fields in runs, of equal keys the last.
     pub(super) fn own_fields(&self, mut each: impl FnMut(&[Entry])) {
         let own = self.parts.fields;
-        let entries = own.entries(0..own.len());
+        let entries = own.all();
         let replaced = |i: usize| own.shadowed(&entries[i], own, &entries[i + 1..]);
         if !(0..entries.len()).any(replaced) {
             each(entries);

@@ -2,16 +2,18 @@
 
 mod bridge;
 mod line;
+mod output;
 mod text;
 mod time;
 mod writer;
 
 pub(crate) use bridge::install as install_bridge;
 pub use line::Format;
-pub(crate) use writer::{Output, dropped, flush, start};
+pub(crate) use writer::{Output, close, dropped, flush, start};
 
 use crate::clock::{self, Anchor};
 use crate::context::{Fields, Stack, with_stack, write_formatted, write_string};
+use crate::label::LabelTexts;
 use crate::trace::SpanError;
 use line::{Line, Parts};
 use std::cell::RefCell;
@@ -50,6 +52,7 @@ pub(crate) struct CallEnded<'a> {
     pub(crate) ended: u64,
     pub(crate) outcome: &'static str,
     pub(crate) error: Option<&'a SpanError>,
+    pub(crate) labels: LabelTexts,
     pub(crate) nanos: u64,
 }
 
@@ -65,6 +68,9 @@ pub(crate) fn event(event: &Event<'_>) {
 pub(crate) fn call_ended(call: &CallEnded<'_>) {
     write(call.level, call.target, call.ended, |message, fields| {
         write_string(message, &fmt::format(call.message));
+        for (name, value) in &call.labels {
+            fields.push_str(name, value);
+        }
         fields.push_str("outcome", call.outcome);
         if let Some(error) = call.error {
             if let Some(kind) = &error.kind {
@@ -82,6 +88,11 @@ pub(crate) fn call_ended(call: &CallEnded<'_>) {
 /// passed over and counted as dropped.
 pub(crate) fn write(level: Level, target: &str, ticks: u64, fill: impl FnOnce(&mut Vec<u8>, &mut Fields)) {
     if !writer::running() {
+        return;
+    }
+    // What the runtime's own threads run is somebody else's code, which may have much to say.
+    let runtime_thread = with_stack(|stack| stack.is_quiet()).unwrap_or(false);
+    if runtime_thread && level > Level::WARN && !target.starts_with("obs_runtime") {
         return;
     }
     let written = BUFFERS.try_with(|buffers| {
@@ -102,6 +113,14 @@ pub(crate) fn write(level: Level, target: &str, ticks: u64, fill: impl FnOnce(&m
     if !matches!(written, Ok(Some(()))) {
         writer::count_dropped(1);
     }
+}
+
+/// Runs what logs nothing, whatever it calls: its lines are dropped and counted.
+fn without_lines(run: impl FnOnce()) {
+    BUFFERS.with(|buffers| {
+        let _taken = buffers.borrow_mut();
+        run();
+    });
 }
 
 /// Milliseconds with three digits behind the point.

@@ -4,8 +4,9 @@
 //! request up.
 
 use super::Format;
-use rtrb::{Consumer, Producer, RingBuffer};
-use std::cell::RefCell;
+use super::output::Writing;
+use crate::rings::{Own, Rings};
+use rtrb::Consumer;
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -23,17 +24,21 @@ const HEADER_BYTES: usize = 12;
 const BUSY: Duration = Duration::from_millis(2);
 const IDLE: Duration = Duration::from_millis(50);
 
+/// How long a line waits to be written that comes after the end of the runtime.
+const LATE: Duration = Duration::from_secs(1);
+
 static WRITER: OnceLock<Writer> = OnceLock::new();
 static RUNNING: AtomicBool = AtomicBool::new(false);
+static CLOSED: AtomicBool = AtomicBool::new(false);
 static DROPPED: AtomicU64 = AtomicU64::new(0);
+static RINGS: Rings<u8> = Rings::new(RING_BYTES);
 
 thread_local! {
-    static RING: RefCell<Option<Producer<u8>>> = const { RefCell::new(None) };
+    static OWN: Own<u8> = const { Own::NONE };
 }
 
 struct Writer {
     format: Format,
-    rings: Mutex<Vec<Ring>>,
     thread: Thread,
     flushes: Mutex<Flushes>,
     flushed: Condvar,
@@ -44,6 +49,8 @@ struct Writer {
 struct Flushes {
     asked: u64,
     done: u64,
+    /// Whether the last lines could not be written.
+    failing: bool,
 }
 
 /// Where lines go.
@@ -76,12 +83,12 @@ pub(crate) fn start(format: Format, output: Output) -> io::Result<()> {
             thread::park_timeout(BUSY);
         }
         if let Some(writer) = WRITER.get() {
-            writer.run(output);
+            // An output that logs would never come to an end.
+            super::without_lines(|| writer.run(Writing::to(output)));
         }
     })?;
     let _ = WRITER.set(Writer {
         format,
-        rings: Mutex::default(),
         thread: thread.thread().clone(),
         flushes: Mutex::default(),
         flushed: Condvar::new(),
@@ -104,26 +111,33 @@ pub(super) fn format() -> Format {
 pub(super) fn push(ticks: u64, line: &[u8]) -> bool {
     let Some(writer) = WRITER.get() else { return false };
     let Ok(len) = u32::try_from(line.len()) else { return false };
-    RING.try_with(|ring| {
-        let mut ring = ring.borrow_mut();
-        let ring = ring.get_or_insert_with(|| writer.new_ring());
-        if ring.slots() < HEADER_BYTES + line.len() {
-            return false;
-        }
-        // One chunk, so that the writer never sees a header without its line.
-        let Ok(mut chunk) = ring.write_chunk(HEADER_BYTES + line.len()) else { return false };
-        let (first, second) = chunk.as_mut_slices();
-        let mut header = [0; HEADER_BYTES];
-        header[..4].copy_from_slice(&len.to_le_bytes());
-        header[4..].copy_from_slice(&ticks.to_le_bytes());
-        fill(first, second, [&header, line]);
-        chunk.commit_all();
-        if ring.slots() < RING_BYTES / 2 {
-            writer.thread.unpark();
-        }
-        true
-    })
-    .unwrap_or(false)
+    let push = |own: &Own<u8>| {
+        RINGS.write(own, |ring| {
+            // One chunk, so that the writer never sees a header without its line.
+            let Ok(mut chunk) = ring.write_chunk(HEADER_BYTES + line.len()) else { return false };
+            let (first, second) = chunk.as_mut_slices();
+            let mut header = [0; HEADER_BYTES];
+            header[..4].copy_from_slice(&len.to_le_bytes());
+            header[4..].copy_from_slice(&ticks.to_le_bytes());
+            fill(first, second, [&header, line]);
+            chunk.commit_all();
+            if ring.slots() < RING_BYTES / 2 {
+                writer.thread.unpark();
+            }
+            true
+        })
+    };
+    let pushed = matches!(OWN.try_with(push), Ok(Some(true)));
+    if CLOSED.load(Ordering::Relaxed) {
+        // The process is about to end: there may be no later.
+        flush(Instant::now() + LATE);
+    }
+    pushed
+}
+
+/// From now on each line is waited for.
+pub(crate) fn close() {
+    CLOSED.store(true, Ordering::Relaxed);
 }
 
 /// Counts lines that are lost.
@@ -136,7 +150,8 @@ pub(crate) fn dropped() -> u64 {
     DROPPED.load(Ordering::Relaxed)
 }
 
-/// Waits until every line logged so far is written, or the deadline has come.
+/// Waits until every line logged so far is written, or the deadline has come. False if the deadline
+/// came first, or if the output does not take lines.
 pub(crate) fn flush(deadline: Instant) -> bool {
     let Some(writer) = WRITER.get() else { return true };
     let mut flushes = lock(&writer.flushes);
@@ -147,7 +162,7 @@ pub(crate) fn flush(deadline: Instant) -> bool {
         let Some(left) = deadline.checked_duration_since(Instant::now()) else { return false };
         flushes = writer.flushed.wait_timeout(flushes, left).unwrap_or_else(PoisonError::into_inner).0;
     }
-    true
+    !flushes.failing
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -162,33 +177,27 @@ struct Taken {
 }
 
 impl Writer {
-    #[cold]
-    fn new_ring(&self) -> Producer<u8> {
-        let (producer, consumer) = RingBuffer::new(RING_BYTES);
-        lock(&self.rings).push(Ring(consumer));
-        producer
-    }
-
-    fn run(&self, mut output: Box<dyn Write + Send>) {
-        let (mut batch, mut taken, mut ordered) = (Vec::new(), Vec::new(), Vec::new());
+    fn run(&self, mut output: Writing) {
+        let (mut batch, mut taken) = (Vec::new(), Vec::new());
         let mut pause = BUSY;
+        let mut failing = false;
         loop {
             let asked = lock(&self.flushes).asked;
             batch.clear();
             taken.clear();
-            lock(&self.rings).retain_mut(|ring| ring.take(&mut batch, &mut taken));
+            RINGS.read(|ring| take(ring, &mut batch, &mut taken));
             pause = if taken.is_empty() { (pause * 2).min(IDLE) } else { BUSY };
             // Each ring is in order; a stable sort merges them.
             taken.sort_by_key(|line| line.ticks);
-            ordered.clear();
-            for line in &taken {
-                ordered.extend_from_slice(&batch[line.start..line.end]);
-            }
-            if !taken.is_empty() && output.write_all(&ordered).and_then(|()| output.flush()).is_err() {
-                count_dropped(taken.len() as u64);
+            let lines: Vec<&[u8]> = taken.iter().map(|line| &batch[line.start..line.end]).collect();
+            if !lines.is_empty() {
+                let lost = output.write(&lines);
+                failing = lost > 0;
+                count_dropped(lost);
             }
             let mut flushes = lock(&self.flushes);
             flushes.done = asked;
+            flushes.failing = failing;
             let more = flushes.asked > asked;
             drop(flushes);
             self.flushed.notify_all();
@@ -212,28 +221,20 @@ fn fill(mut first: &mut [u8], mut second: &mut [u8], parts: [&[u8]; 2]) {
     }
 }
 
-struct Ring(Consumer<u8>);
-
-impl Ring {
-    /// Takes what is there. False if the thread has ended and nothing more can come.
-    fn take(&mut self, batch: &mut Vec<u8>, taken: &mut Vec<Taken>) -> bool {
-        // Asked first: what a thread left before it ended is still read.
-        let abandoned = self.0.is_abandoned();
-        let ready = self.0.slots();
-        let Ok(chunk) = self.0.read_chunk(ready) else { return !abandoned };
-        let mut at = batch.len();
-        let (first, second) = chunk.as_slices();
-        batch.extend_from_slice(first);
-        batch.extend_from_slice(second);
-        chunk.commit_all();
-        while let Some((header, _)) = batch[at..].split_first_chunk::<HEADER_BYTES>() {
-            let [l0, l1, l2, l3, t0, t1, t2, t3, t4, t5, t6, t7] = *header;
-            let len = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
-            let ticks = u64::from_le_bytes([t0, t1, t2, t3, t4, t5, t6, t7]);
-            let start = at + HEADER_BYTES;
-            taken.push(Taken { ticks, start, end: start + len });
-            at = start + len;
-        }
-        !abandoned
+/// Takes what is in a ring.
+fn take(ring: &mut Consumer<u8>, batch: &mut Vec<u8>, taken: &mut Vec<Taken>) {
+    let Ok(chunk) = ring.read_chunk(ring.slots()) else { return };
+    let mut at = batch.len();
+    let (first, second) = chunk.as_slices();
+    batch.extend_from_slice(first);
+    batch.extend_from_slice(second);
+    chunk.commit_all();
+    while let Some((header, _)) = batch[at..].split_first_chunk::<HEADER_BYTES>() {
+        let [l0, l1, l2, l3, t0, t1, t2, t3, t4, t5, t6, t7] = *header;
+        let len = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
+        let ticks = u64::from_le_bytes([t0, t1, t2, t3, t4, t5, t6, t7]);
+        let start = at + HEADER_BYTES;
+        taken.push(Taken { ticks, start, end: start + len });
+        at = start + len;
     }
 }

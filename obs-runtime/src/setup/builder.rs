@@ -162,9 +162,23 @@ impl Builder {
     /// A setting with a value that it does not take, an address that is in use, another `tracing`
     /// subscriber or `log` logger that is installed already, or a second start.
     pub fn init(self) -> Result<Guard, InitError> {
+        if STARTED.swap(true, Ordering::SeqCst) {
+            return Err(InitError::AlreadyStarted);
+        }
+        let started = self.start();
+        if started.is_err() {
+            STARTED.store(false, Ordering::SeqCst);
+        }
+        started
+    }
+
+    fn start(self) -> Result<Guard, InitError> {
         let lookup = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
         let environment = Environment::new(&lookup);
-        // Everything that can be wrong is found before anything is started.
+        // Everything that can be wrong is found before anything is changed.
+        if tracing_core::dispatcher::has_been_set() {
+            return Err(InitError::SubscriberInstalled);
+        }
         let disabled = environment.sdk_disabled()?;
         let filter = self.filter(&environment)?;
         let sampler = environment.sampler()?;
@@ -178,19 +192,22 @@ impl Builder {
         #[cfg(feature = "admin")]
         let listener = listen(&self.admin, &environment)?;
 
-        if STARTED.swap(true, Ordering::SeqCst) {
-            return Err(InitError::AlreadyStarted);
-        }
         let _ = SERVICE.set(service);
-        filter.apply();
-        tracing_core::dispatcher::set_global_default(Dispatch::new(ObsSubscriber::new(filter.clone())))
-            .map_err(|_| InitError::SubscriberInstalled)?;
         #[cfg(feature = "log")]
         {
             use crate::log::{Output, install_bridge, start};
-            install_bridge(filter).map_err(|_| InitError::LoggerInstalled)?;
+            install_bridge(filter.clone()).map_err(|_| InitError::LoggerInstalled)?;
             let output = self.log_output.map_or(Output::Stdout, Output::Other);
             start(self.log_format, output).map_err(InitError::Thread)?;
+        }
+        filter.apply();
+        tracing_core::dispatcher::set_global_default(Dispatch::new(ObsSubscriber::new(filter)))
+            .map_err(|_| InitError::SubscriberInstalled)?;
+        #[cfg(not(feature = "otlp"))]
+        if environment.is_set("OTEL_EXPORTER_OTLP_ENDPOINT") {
+            tracing::warn!(
+                "OTEL_EXPORTER_OTLP_ENDPOINT is set, but obs-runtime is built without its feature `otlp`"
+            );
         }
         #[cfg(feature = "otlp")]
         if let Some((exporter, to)) = exporter.filter(|_| !disabled) {

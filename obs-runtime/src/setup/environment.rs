@@ -29,6 +29,11 @@ impl<'a> Environment<'a> {
         (self.lookup)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
     }
 
+    #[cfg(not(feature = "otlp"))]
+    pub(super) fn is_set(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
     fn parsed<T>(
         &self,
         name: &'static str,
@@ -153,9 +158,6 @@ impl Environment<'_> {
             "none" => Some(false),
             _ => None,
         })?;
-        for name in ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"] {
-            self.parsed(name, "`http/protobuf`", |value| (value == "http/protobuf").then_some(()))?;
-        }
         let timeout = self
             .millis("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT")?
             .or(self.millis("OTEL_EXPORTER_OTLP_TIMEOUT")?)
@@ -174,7 +176,11 @@ impl Environment<'_> {
                     .transpose()?,
             },
         };
-        Ok(given.filter(|_| exporter != Some(false)).map(|endpoint| Otlp { endpoint, headers, timeout }))
+        let Some(endpoint) = given.filter(|_| exporter != Some(false)) else { return Ok(None) };
+        for name in ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"] {
+            self.parsed(name, "`http/protobuf`", |value| (value == "http/protobuf").then_some(()))?;
+        }
+        Ok(Some(Otlp { endpoint, headers, timeout }))
     }
 
     pub(super) fn batching(&self) -> Result<crate::export::spans::Batching, InitError> {
@@ -204,7 +210,10 @@ impl Environment<'_> {
     }
 
     fn count(&self, name: &'static str) -> Result<Option<usize>, InitError> {
-        self.parsed(name, "a whole number above zero", |value| value.parse().ok().filter(|count| *count > 0))
+        const MAX: usize = 1_000_000;
+        self.parsed(name, "a whole number, 1 to 1000000", |value| {
+            value.parse().ok().filter(|count| (1..=MAX).contains(count))
+        })
     }
 }
 
@@ -312,6 +321,8 @@ mod tests {
         for wrong in ["collector:4318", "https://collector:4318", "http://", "http:///x"] {
             assert!(endpoint(&[("OTEL_EXPORTER_OTLP_ENDPOINT", wrong)]).is_err(), "{wrong}");
         }
-        assert!(endpoint(&[("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")]).is_err());
+        let protocol = ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");
+        assert_eq!(endpoint(&[protocol]).expect("nothing is exported"), None);
+        assert!(endpoint(&[all, protocol]).is_err());
     }
 }

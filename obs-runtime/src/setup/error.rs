@@ -4,7 +4,6 @@ use std::error::Error;
 use std::fmt;
 
 /// Why the runtime could not be started.
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum InitError {
     /// A setting has a value that it does not take.
@@ -56,6 +55,13 @@ impl fmt::Display for InitError {
             Self::Thread(source) => write!(f, "a thread of the runtime can't be started: {source}"),
             Self::Exporter(source) => write!(f, "the span exporter can't be built: {source}"),
         }
+    }
+}
+
+/// As its text: this is what Rust prints when `main` returns the error.
+impl fmt::Debug for InitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

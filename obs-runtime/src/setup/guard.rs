@@ -18,9 +18,13 @@ pub(crate) fn ready() -> bool {
 /// Keeps the runtime's promise to lose nothing at the end: hold it in `main`.
 ///
 /// Dropping it flushes for at most five seconds; [`shutdown`](Guard::shutdown) says how that went. The
-/// process goes on counting and logging afterwards, so other destructors are still heard.
+/// process goes on counting and logging afterwards, so other destructors are still heard: each line is
+/// then waited for. A process that ends without dropping it (`std::process::exit`, an abort) may lose the
+/// lines of its last 50 milliseconds.
+///
+/// Give it a name: `let _ = init()?` would drop it at once.
 #[derive(Debug)]
-#[must_use = "dropping the guard at once would flush before anything happened; hold it until `main` ends"]
+#[must_use = "dropping the guard at once would flush before anything happened; hold it with `let _obs = ..` until `main` ends"]
 pub struct Guard {
     open: bool,
     admin_address: Option<SocketAddr>,
@@ -29,7 +33,7 @@ pub struct Guard {
 /// What a flush got done before its deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Flushed {
-    /// Every line logged before is written.
+    /// Every line logged before is written, and the output takes lines.
     pub logs: bool,
     /// Every span ended before is exported, or counted as dropped.
     pub spans: bool,
@@ -57,7 +61,10 @@ impl Guard {
     fn end(&mut self, deadline: Duration) -> Flushed {
         self.open = false;
         READY.store(false, Ordering::Relaxed);
-        flush(deadline)
+        let flushed = flush(deadline);
+        #[cfg(feature = "log")]
+        crate::log::close();
+        flushed
     }
 }
 
@@ -73,7 +80,9 @@ impl Drop for Guard {
 ///
 /// For programs without a clean end, such as functions on demand; others hold the [`Guard`].
 pub fn flush(deadline: Duration) -> Flushed {
-    let until = Instant::now() + deadline;
+    let now = Instant::now();
+    // A deadline that no clock can tell is one that never comes.
+    let until = now.checked_add(deadline).unwrap_or_else(|| now + Duration::from_hours(24 * 365));
     // Spans first: what goes wrong with them is logged.
     #[cfg(feature = "otlp")]
     let spans = crate::export::spans::flush(until);

@@ -32,11 +32,10 @@ impl Filter {
         self.targets.would_enable(target, &level)
     }
 
-    /// Whether a span is opened. Spans carry the request id to the lines below them, so a filter that
-    /// asks for less than INFO makes lines fewer, not poorer; only `off` turns a target's spans off.
+    /// Whether a span is opened: at INFO and above always. Spans carry the request id to the lines below
+    /// them and are what a trace is made of, so a filter makes lines fewer, and not poorer.
     pub(crate) fn spans(&self, metadata: &Metadata<'_>) -> bool {
-        let lines = self.verbosity(metadata.target());
-        lines != LevelFilter::OFF && *metadata.level() <= lines.max(LevelFilter::INFO)
+        *metadata.level() <= self.verbosity(metadata.target()).max(LevelFilter::INFO)
     }
 
     /// The most verbose level that any target has, spans included.

@@ -6,7 +6,7 @@ mod spans;
 
 pub(crate) use filter::Filter;
 pub(crate) use foreign::Foreign;
-pub(crate) use spans::release;
+pub(crate) use spans::{recorded, release};
 
 use crate::context::{FrameKind, with_stack};
 use tracing_core::span::{Attributes, Current, Id, Record};

@@ -4,15 +4,44 @@
 //! generation, and whoever holds a span's data keeps it alive, so the worst is a span that is missed.
 
 use crate::clock;
-use crate::context::{Fields, Span, with_stack};
+use crate::context::{Failures, Fields, Span, with_stack};
 use crate::trace::{self, Finished};
-use sharded_slab::{Clear, Pool};
+use sharded_slab::{Clear, Config, Pool};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use tracing_core::Metadata;
 use tracing_core::span::{Attributes, Id, Record};
 
-static SPANS: LazyLock<Pool<Slot>> = LazyLock::new(Pool::new);
+static SPANS: LazyLock<Pool<Slot, SlabConfig>> = LazyLock::new(Pool::new_with_config);
+
+/// As the slab's own, with more threads and as many fewer spans on each.
+struct SlabConfig;
+
+impl Config for SlabConfig {
+    const MAX_THREADS: usize = 1 << 14;
+    const MAX_PAGES: usize = 24;
+}
+
+/// Threads that have opened spans and not ended. The slab has places for so many and panics beyond.
+static THREADS: AtomicUsize = AtomicUsize::new(0);
+
+thread_local! {
+    static PLACE: Place = Place(THREADS.fetch_add(1, Ordering::Relaxed));
+}
+
+/// A thread's place in the slab.
+struct Place(usize);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        THREADS.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Whether this thread may use the slab. Some places stay free for threads that are just ending.
+fn has_place() -> bool {
+    PLACE.try_with(|place| place.0 < SlabConfig::MAX_THREADS / 2).unwrap_or(false)
+}
 
 /// What a span gets for a number when the slab is full or the stack is taken: it is not tracked.
 const UNTRACKED: u64 = u64::MAX;
@@ -46,6 +75,9 @@ fn key(id: u64) -> Option<usize> {
 }
 
 fn insert(mut span: Span, observed: bool) -> Option<u64> {
+    if !has_place() {
+        return None;
+    }
     let mut slot = SPANS.create()?;
     let id = slot.key() as u64 + 1;
     span.id = Some(id);
@@ -77,11 +109,11 @@ fn open_below(
     let above = parent.and_then(key).and_then(|key| SPANS.get(key));
     let above = above.as_ref().and_then(|slot| Some((slot.span.as_ref()?, slot.recorded())));
     let trace = above.as_ref().and_then(|(span, _)| Some((span.trace?, false)));
-    let (trace, parent) = with_stack(|stack| stack.identity_below(trace, true))?;
+    let (trace, parent) = with_stack(|stack| stack.identity_below(trace))?;
     let mut span = Span::new(metadata, trace, parent);
     if let Some((above, recorded)) = &above {
-        span.inherit(&above.fields, above.fields.entries(0..above.fields.len()), above.shadows);
-        span.inherit(recorded, recorded.entries(0..recorded.len()), recorded.len() > 0);
+        span.inherit(&above.fields, above.fields.all(), above.shadows);
+        span.inherit(recorded, recorded.all(), recorded.len() > 0);
         span.function = above.function;
     }
     drop(above);
@@ -98,8 +130,8 @@ pub(super) fn with<R>(id: &Id, run: impl FnOnce(&Span) -> R) -> Option<R> {
         drop(recorded);
         return Some(run(span));
     }
-    let mut complete = Span { fields: span.fields.clone(), failures: Vec::new(), ..*span };
-    complete.record(|fields| fields.extend(&recorded, recorded.entries(0..recorded.len()), |_| true));
+    let mut complete = Span { fields: span.fields.clone(), failures: Failures::new(), ..*span };
+    complete.set(&recorded);
     drop(recorded);
     Some(run(&complete))
 }
@@ -110,7 +142,7 @@ pub(super) fn record(id: &Id, values: &Record<'_>) {
     let mut fields = Fields::new();
     // A formatter of a value may look for the span that it is in: the stack is not taken yet.
     values.record(&mut fields);
-    slot.recorded().extend(&fields, fields.entries(0..fields.len()), |_| true);
+    slot.recorded().set(&fields);
     with_stack(|stack| stack.record(id.into_u64(), &fields));
 }
 
@@ -137,11 +169,15 @@ pub(super) fn close(id: &Id) -> bool {
     true
 }
 
-/// Gives back the handle of an observed call that ends; returns the fields recorded by number.
-pub(crate) fn release(id: u64) -> Option<Fields> {
+/// The fields that were recorded by number since the span opened.
+pub(crate) fn recorded(id: u64) -> Option<Fields> {
     let recorded = SPANS.get(key(id)?)?.recorded().clone();
-    close(&Id::from_u64(id));
     (recorded.len() > 0).then_some(recorded)
+}
+
+/// Gives back the handle of an observed call that ends.
+pub(crate) fn release(id: u64) {
+    close(&Id::from_u64(id));
 }
 
 /// The innermost span of this thread, given a number if it has none.
@@ -165,7 +201,7 @@ fn export(slot: &Slot) {
     let mut fields = Fields::new();
     fields.extend(&span.fields, span.fields.entries(span.inherited..span.fields.len()), |_| true);
     let recorded = slot.recorded();
-    fields.extend(&recorded, recorded.entries(0..recorded.len()), |_| true);
+    fields.extend(&recorded, recorded.all(), |_| true);
     drop(recorded);
     trace::submit(Finished {
         metadata: span.metadata,

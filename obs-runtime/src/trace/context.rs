@@ -1,6 +1,6 @@
 //! A place in a distributed trace, and the W3C `traceparent` header that carries it.
 
-use crate::context::{FrameKind, with_stack};
+use crate::context::{FrameKey, FrameKind, with_stack};
 use pin_project_lite::pin_project;
 use std::fmt;
 use std::pin::Pin;
@@ -116,22 +116,22 @@ fn hex(digits: Option<&str>, len: usize) -> Option<u128> {
 /// Ends the scope of [`TraceContext::attach`] when dropped.
 #[derive(Debug)]
 pub struct Scope {
-    /// The frame's place on the stack of this thread, which the guard can't leave.
-    depth: Option<usize>,
+    /// The frame on the stack of this thread, which the guard can't leave.
+    frame: Option<FrameKey>,
     not_send: std::marker::PhantomData<*const ()>,
 }
 
 impl Scope {
     fn enter(trace: TraceContext) -> Self {
-        let depth = with_stack(|stack| stack.push_scope(trace, FrameKind::Remote));
-        Self { depth, not_send: std::marker::PhantomData }
+        let frame = with_stack(|stack| stack.push_scope(trace, FrameKind::Remote));
+        Self { frame, not_send: std::marker::PhantomData }
     }
 }
 
 impl Drop for Scope {
     fn drop(&mut self) {
-        if let Some(depth) = self.depth {
-            with_stack(|stack| stack.pop(depth));
+        if let Some(frame) = self.frame {
+            with_stack(|stack| stack.pop(frame));
         }
     }
 }

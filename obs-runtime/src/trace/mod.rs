@@ -5,7 +5,7 @@ mod record;
 mod sampler;
 
 pub use context::{ParseTraceparentError, Scope, Scoped, TraceContext};
-pub(crate) use record::{Finished, SpanError, submit};
+pub(crate) use record::{Finished, SpanError, passed_over, submit};
 #[cfg(feature = "otlp")]
 pub(crate) use record::{collect_from, dropped, wake};
 pub use sampler::Sampler;

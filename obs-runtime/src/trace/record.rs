@@ -4,9 +4,7 @@ use crate::context::Fields;
 use crate::site::Site;
 use crate::trace::TraceContext;
 #[cfg(feature = "otlp")]
-pub(crate) use rings::{collect_from, dropped, submit, wake};
-#[cfg(feature = "otlp")]
-use std::sync::atomic::AtomicU64;
+pub(crate) use exported::{collect_from, dropped, submit, wake};
 use tracing_core::Metadata;
 
 /// A span that ended, with all that an exporter wants to know.
@@ -33,46 +31,49 @@ pub(crate) struct SpanError {
     pub(crate) text: String,
 }
 
+/// Counts a span that found its thread's stack taken, if spans are exported at all.
+pub(crate) fn passed_over() {
+    #[cfg(feature = "otlp")]
+    if super::sampler::installed() {
+        dropped(1);
+    }
+}
+
 /// Without an exporter nothing is sampled, so nothing ends here.
 #[cfg(not(feature = "otlp"))]
 pub(crate) fn submit(_: Finished) {}
 
 #[cfg(feature = "otlp")]
-mod rings {
-    use super::{AtomicU64, Finished};
-    use rtrb::{Consumer, Producer, RingBuffer};
-    use std::cell::RefCell;
-    use std::sync::atomic::Ordering;
-    use std::sync::{Mutex, OnceLock, PoisonError};
+mod exported {
+    use super::Finished;
+    use crate::rings::{Own, Rings};
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicU64, Ordering};
     use std::thread::Thread;
 
     /// Spans that a thread may finish before the collector comes by.
     const RING_SPANS: usize = 512;
 
-    static CONSUMERS: Mutex<Vec<Consumer<Finished>>> = Mutex::new(Vec::new());
+    static RINGS: Rings<Finished> = Rings::new(RING_SPANS);
     static COLLECTOR: OnceLock<Thread> = OnceLock::new();
     static DROPPED: AtomicU64 = AtomicU64::new(0);
 
     thread_local! {
-        static RING: RefCell<Option<Producer<Finished>>> = const { RefCell::new(None) };
+        static OWN: Own<Finished> = const { Own::NONE };
     }
 
     /// Hands a span over. A full ring drops it and counts that.
     pub(crate) fn submit(span: Finished) {
-        let pushed = RING.try_with(|ring| {
-            let mut ring = ring.try_borrow_mut().ok()?;
-            let ring = ring.get_or_insert_with(|| {
-                let (producer, consumer) = RingBuffer::new(RING_SPANS);
-                CONSUMERS.lock().unwrap_or_else(PoisonError::into_inner).push(consumer);
-                producer
-            });
-            ring.push(span).ok()?;
-            if ring.slots() == RING_SPANS / 2 {
-                wake();
-            }
-            Some(())
-        });
-        if !matches!(pushed, Ok(Some(()))) {
+        let push = |own: &Own<Finished>| {
+            RINGS.write(own, |ring| {
+                let pushed = ring.push(span).is_ok();
+                if ring.slots() == RING_SPANS / 2 {
+                    wake();
+                }
+                pushed
+            })
+        };
+        if !matches!(OWN.try_with(push), Ok(Some(true))) {
             dropped(1);
         }
     }
@@ -85,15 +86,7 @@ mod rings {
     /// Makes the thread the one to be woken when a ring is half full.
     pub(crate) fn collect_from(thread: Thread) -> impl FnMut(&mut Vec<Finished>) {
         let _ = COLLECTOR.set(thread);
-        |spans| {
-            let mut consumers = CONSUMERS.lock().unwrap_or_else(PoisonError::into_inner);
-            consumers.retain_mut(|ring| {
-                // Asked first: what a thread left before it ended is still read.
-                let abandoned = ring.is_abandoned();
-                spans.extend(std::iter::from_fn(|| ring.pop().ok()));
-                !abandoned
-            });
-        }
+        |spans| RINGS.read(|ring| spans.extend(std::iter::from_fn(|| ring.pop().ok())))
     }
 
     /// Wakes the collector.

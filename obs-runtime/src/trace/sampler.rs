@@ -30,6 +30,12 @@ pub(crate) fn install(sampler: Sampler) {
     let _ = SAMPLER.set(sampler);
 }
 
+/// Whether an exporter runs.
+#[cfg(feature = "otlp")]
+pub(crate) fn installed() -> bool {
+    SAMPLER.get().is_some()
+}
+
 /// Whether a span is sampled that has no parent in this process.
 ///
 /// `remote` is the caller's decision, if there is a caller.

@@ -1,0 +1,85 @@
+//! Errors that calls below have returned and logged: who returns the same one hands it on, and need
+//! not log it again.
+
+use crate::site::level_number;
+use tracing_core::Level;
+
+/// The last few failures below a call.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Failures(Vec<Failure>);
+
+#[derive(Clone, Debug)]
+pub(crate) struct Failure {
+    text: String,
+    /// The level of the line in which it was written, as a number; more severe is less.
+    written: u8,
+}
+
+/// Calls that are awaited at once may fail together; a loop that goes on after failures forgets.
+const KEPT: usize = 4;
+
+impl Failure {
+    /// A failure whose line was written at that level.
+    pub(crate) fn new(text: &str, written: Level) -> Self {
+        Self { text: text.to_owned(), written: level_number(written) }
+    }
+}
+
+impl Failures {
+    pub(crate) const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    pub(crate) fn note(&mut self, failure: Failure) {
+        if self.0.len() == KEPT {
+            self.0.remove(0);
+        }
+        self.0.push(failure);
+    }
+
+    pub(crate) fn append(&mut self, other: &mut Self) {
+        for failure in other.0.drain(..) {
+            self.note(failure);
+        }
+    }
+
+    /// The failure below that this text hands on, if that one's line was at least as severe.
+    ///
+    /// The same text, or one that ends in it as a source does: `reading the order: connection refused`.
+    pub(crate) fn handed_on(&self, text: &str, level: Level) -> Option<Failure> {
+        let same = |below: &Failure| {
+            text.strip_suffix(below.text.as_str()).is_some_and(|rest| rest.is_empty() || rest.ends_with(": "))
+        };
+        self.0.iter().rev().find(|below| same(below) && below.written <= level_number(level)).cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_same_failure_that_was_written_is_handed_on() {
+        let mut failures = Failures::new();
+        failures.note(Failure::new("io", Level::ERROR));
+        failures.note(Failure::new("not so bad", Level::WARN));
+        let handed_on = |text, level| failures.handed_on(text, level).is_some();
+        assert!(handed_on("io", Level::ERROR));
+        assert!(handed_on("reading: io", Level::WARN));
+        assert!(!handed_on("subscription", Level::ERROR), "contains it, but is something else");
+        assert!(!handed_on("radio", Level::ERROR));
+        assert!(!handed_on("io: disk full", Level::ERROR));
+        assert!(handed_on("not so bad", Level::WARN));
+        assert!(!handed_on("not so bad", Level::ERROR), "whoever watches ERROR has not seen it");
+    }
+
+    #[test]
+    fn few_are_kept() {
+        let mut failures = Failures::new();
+        for number in 0..100 {
+            failures.note(Failure::new(&number.to_string(), Level::ERROR));
+        }
+        assert_eq!(failures.0.len(), KEPT);
+        assert!(failures.handed_on("99", Level::ERROR).is_some());
+    }
+}

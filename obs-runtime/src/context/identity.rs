@@ -1,0 +1,42 @@
+//! New traces and spans: their ids, and whether they are sampled.
+
+use super::span::Parent;
+use crate::trace::{self, TraceContext};
+use std::hash::{BuildHasher, RandomState};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Makes ids for the spans of one thread.
+pub(crate) struct Identities {
+    random: Option<fastrand::Rng>,
+    /// On threads of the runtime itself: their spans are never exported, or exporting would not end.
+    pub(super) quiet: bool,
+}
+
+impl Identities {
+    pub(super) const fn new() -> Self {
+        Self { random: None, quiet: false }
+    }
+
+    /// The identity of a span below another, which may be in another process, and its parent's.
+    pub(super) fn below(&mut self, above: Option<(TraceContext, bool)>) -> (TraceContext, Option<Parent>) {
+        let (trace_id, sampled) = match above {
+            Some((trace, false)) => (trace.trace_id, trace.sampled),
+            Some((trace, true)) => (trace.trace_id, trace::sampled(trace.trace_id, Some(trace.sampled))),
+            None => {
+                let trace_id = self.random().u128(1..);
+                (trace_id, trace::sampled(trace_id, None))
+            }
+        };
+        let parent = above.map(|(trace, remote)| Parent { span_id: trace.span_id, remote });
+        let span_id = self.random().u64(1..);
+        (TraceContext { trace_id, span_id, sampled: sampled && !self.quiet }, parent)
+    }
+
+    fn random(&mut self) -> &mut fastrand::Rng {
+        // Seeded by the operating system, so that processes started alike do not share ids.
+        self.random.get_or_insert_with(|| {
+            let nanos = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            fastrand::Rng::with_seed(RandomState::new().hash_one((nanos, std::thread::current().id())))
+        })
+    }
+}
