@@ -62,7 +62,10 @@ pub async fn charge(
                 ::obs_runtime::__private::labels()
                     .with(::obs_runtime::__private::values::<Method>(), &method)
                     .with(::obs_runtime::__private::values::<bool>(), &(attempt > 1)),
-                &[&::obs_runtime::__private::display(&order), &amount],
+                &[
+                    &::obs_runtime::__private::display(&order),
+                    ::obs_runtime::__private::value(&amount),
+                ],
             );
     }
     let __ret = __call

@@ -3,6 +3,7 @@
 use crate::errors::Errors;
 use crate::settings::{self, crate_path, list, set_once, unknown, value};
 use proc_macro2::{Span, TokenStream};
+use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::punctuated::Punctuated;
@@ -193,15 +194,31 @@ impl Parse for FieldArg {
                 value: input.parse()?,
             });
         }
-        let path = Punctuated::<Ident, Token![.]>::parse_separated_nonempty_with(input, Ident::parse_any)?;
-        let name = path.iter().map(|part| part.unraw().to_string()).collect::<Vec<_>>().join(".");
-        if shorthand == Recorded::Value && input.parse::<Option<Token![=]>>()?.is_some() {
+        if shorthand == Recorded::Value && names_its_value(input) {
+            let name =
+                Punctuated::<Ident, Token![.]>::parse_separated_nonempty_with(input, Ident::parse_any)?;
+            let name = name.iter().map(|part| part.unraw().to_string()).collect::<Vec<_>>().join(".");
+            input.parse::<Token![=]>()?;
             return Ok(Self { name, span, how: Recorded::parse(input)?, value: input.parse()? });
         }
-        // `x`, `%x` and `%x.y` stand for their own value.
-        let value = syn::parse_quote!(#path);
+        // `x`, `%x`, `?self.y` and `x.0` stand for their own value.
+        let value: Expr = input.parse()?;
+        let name = value.to_token_stream().to_string().replace([' ', '\n'], "").replace("r#", "");
+        if !matches!(value, Expr::Path(_) | Expr::Field(_)) {
+            return Err(syn::Error::new_spanned(
+                value,
+                "an expression needs a name: write `name = expression`",
+            ));
+        }
         Ok(Self { name, span, how: shorthand, value })
     }
+}
+
+/// Whether `name =` comes next, and not a value that names itself.
+fn names_its_value(input: ParseStream<'_>) -> bool {
+    let ahead = input.fork();
+    Punctuated::<Ident, Token![.]>::parse_separated_nonempty_with(&ahead, Ident::parse_any).is_ok()
+        && ahead.peek(Token![=])
 }
 
 impl Recorded {

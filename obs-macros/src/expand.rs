@@ -2,13 +2,13 @@
 
 use crate::args::{Args, Recorded};
 use crate::errors::Errors;
-use crate::function::Function;
+use crate::function::{Function, Returned, Shape};
 use crate::model::{Failures, Label, Model, Name};
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::visit_mut::VisitMut;
-use syn::{Expr, ExprReference, Type};
+use syn::{Expr, ExprReference, Lifetime, Type};
 
 /// Expands `#[observe(arguments)] item`.
 pub(crate) fn observe(arguments: TokenStream, item: &TokenStream) -> TokenStream {
@@ -31,7 +31,11 @@ pub(crate) fn observe(arguments: TokenStream, item: &TokenStream) -> TokenStream
 }
 
 fn observed(model: &Model) -> TokenStream {
-    let body = if model.function.sig.asyncness.is_some() { future_body(model) } else { sync_body(model) };
+    let body = match model.function.shape() {
+        Shape::Sync => sync_body(model),
+        Shape::Async => future_body(model),
+        Shape::Returns(future) => returned_future_body(model, future),
+    };
     model.function.with_body(&body)
 }
 
@@ -114,6 +118,47 @@ fn future_body(model: &Model) -> TokenStream {
     }
 }
 
+// Input:
+//     fn add(left: u32, right: u32) -> Pin<Box<dyn Future<Output = u32>>> {
+//         Box::pin(async move { left + right })
+//     }
+// Output:
+//     fn add(left: u32, right: u32) -> Pin<Box<dyn Future<Output = u32>>> {
+//         let __site = { .. };
+//         let mut __call = ::obs_runtime::__private::Call::enter(__site);
+//         let __future = ::obs_runtime::__private::body(move || -> Pin<Box<..>> { Box::pin(..) });
+//         ::std::boxed::Box::pin(async move {
+//             let __ret = __call.run(__future).await;
+//             __call.leave(::obs_runtime::__private::outcome!(&__ret));
+//             __ret
+//         })
+//     }
+fn returned_future_body(model: &Model, returned: Returned) -> TokenStream {
+    let Model { function, runtime, .. } = model;
+    let (call, ret, future) = (local("__call"), local("__ret"), local("__future"));
+    let enter = enter(model);
+    let output = without_impl_trait(function.output());
+    let block = braced(function, &function.body);
+    let run = quote_spanned!(function.brace.span.join()=> move || -> #output #block);
+    let leave = leave(model);
+    let whole = quote! {
+        async move {
+            let #ret = #call.run(#future).await;
+            #leave
+            #ret
+        }
+    };
+    let whole = match returned {
+        Returned::Opaque => whole,
+        Returned::Boxed => quote!(::std::boxed::Box::pin(#whole)),
+    };
+    quote! {
+        #enter
+        let #future = #runtime::__private::body(#run);
+        #whole
+    }
+}
+
 /// `let __site = ..; let mut __call = ..;`, with labels and fields evaluated only if somebody listens.
 fn enter(model: &Model) -> TokenStream {
     let Model { runtime, labels, fields, .. } = model;
@@ -127,15 +172,16 @@ fn enter(model: &Model) -> TokenStream {
         };
     }
     let labels = parameters.map(|Label { span, ty, value, .. }| {
-        let value = reference(value);
+        let (ty, value) = (with_inferred_lifetimes(ty), reference(value));
         quote_spanned!(*span=> .with(#runtime::__private::values::<#ty>(), #value))
     });
     let values = fields.iter().map(|field| {
         let value = reference(&field.value);
+        let span = field.value.span();
         match field.how {
-            Recorded::Value => quote!(#value),
-            Recorded::Display => quote!(&#runtime::__private::display(#value)),
-            Recorded::Debug => quote!(&#runtime::__private::debug(#value)),
+            Recorded::Value => quote_spanned!(span=> #runtime::__private::value(#value)),
+            Recorded::Display => quote_spanned!(span=> &#runtime::__private::display(#value)),
+            Recorded::Debug => quote_spanned!(span=> &#runtime::__private::debug(#value)),
         }
     });
     quote! {
@@ -160,9 +206,12 @@ fn declaration(model: &Model) -> TokenStream {
     let target = model.target.as_ref().map(|target| quote!(, #target));
     let fields = model.fields.iter().map(|field| &field.name);
     let spec = spec(model);
-    let check = (!model.labels.is_empty() || matches!(model.failures, Failures::Kinds(_))).then(|| {
-        // Reported at the labels.
-        let span = model.labels.first().map_or_else(Span::mixed_site, |label| label.span);
+    // Without labels, kinds or a budget of its own, a function is far below the default.
+    let multiplies = !model.labels.is_empty() || matches!(model.failures, Failures::Kinds(_));
+    let check = (multiplies || model.budget.is_some()).then(|| {
+        // Reported at the labels, or at the budget.
+        let budget = model.budget.as_ref().map_or_else(Span::mixed_site, syn::LitInt::span);
+        let span = model.labels.first().map_or(budget, |label| label.span);
         quote_spanned!(span=> const _: () = __SPEC.check_budget(__NAME);)
     });
     quote! {
@@ -178,7 +227,7 @@ fn declaration(model: &Model) -> TokenStream {
 fn spec(model: &Model) -> TokenStream {
     let mut spec = quote!(__obs::Spec::new());
     let mut with = |call: TokenStream| spec.extend(quote!(.#call));
-    if model.function.sig.asyncness.is_some() {
+    if !matches!(model.function.shape(), Shape::Sync) {
         with(quote!(future()));
     }
     if let Some(metric) = &model.metric {
@@ -240,7 +289,7 @@ fn leave(model: &Model) -> TokenStream {
     });
     let outcome = match failures {
         // Neither a tuple nor a reference has anything to ask.
-        Failures::Never if !matches!(model.function.output(), Type::Path(_)) => {
+        Failures::Never if !matches!(model.function.result(), Type::Path(_)) => {
             quote!(#runtime::__private::Outcome::Ok)
         }
         _ => quote!(#runtime::__private::outcome!(&#ret)),
@@ -283,11 +332,25 @@ fn without_impl_trait(mut ty: Type) -> Type {
     ty
 }
 
+/// Where the value is, its lifetimes are its own; only in the static are they `'static`.
+fn with_inferred_lifetimes(ty: &Type) -> Type {
+    struct Infer;
+    impl VisitMut for Infer {
+        fn visit_lifetime_mut(&mut self, lifetime: &mut Lifetime) {
+            lifetime.ident = Ident::new("_", lifetime.ident.span());
+        }
+    }
+    let mut ty = ty.clone();
+    Infer.visit_type_mut(&mut ty);
+    ty
+}
+
 /// `&value`, with parentheses only where the value needs them.
 fn reference(value: &Expr) -> Expr {
     Expr::Reference(ExprReference {
         attrs: Vec::new(),
-        and_token: syn::token::And::default(),
+        // Where the value is, for messages about its type.
+        and_token: syn::token::And(value.span()),
         mutability: None,
         expr: Box::new(value.clone()),
     })

@@ -4,7 +4,11 @@ use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
-use syn::{Attribute, FnArg, Ident, Pat, ReturnType, Signature, Type, Visibility};
+use syn::punctuated::Punctuated;
+use syn::{
+    Attribute, FnArg, GenericArgument, Ident, Pat, PathArguments, PathSegment, ReturnType, Signature, Type,
+    TypeParamBound, Visibility,
+};
 
 /// A function whose body is not parsed: it may be half typed, and still is handed on unchanged.
 pub(crate) struct Function {
@@ -44,7 +48,37 @@ fn is_other_item(input: ParseStream<'_>) -> bool {
     input.fork().call(Ident::parse_any).is_ok_and(|ident| keywords.iter().any(|keyword| ident == keyword))
 }
 
+/// How a function runs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shape {
+    Sync,
+    Async,
+    /// Not `async` itself, but what it returns is: such as what `#[async_trait]` makes of a method.
+    Returns(Returned),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Returned {
+    /// `impl Future<..>`
+    Opaque,
+    /// `Pin<Box<dyn Future<..>>>`, or an alias of that name that everybody knows.
+    Boxed,
+}
+
 impl Function {
+    pub(crate) fn shape(&self) -> Shape {
+        if self.sig.asyncness.is_some() {
+            return Shape::Async;
+        }
+        returned_future(&self.output()).map_or(Shape::Sync, |(returned, _)| Shape::Returns(returned))
+    }
+
+    /// What a call yields in the end: the return type, or the output of the future that is returned.
+    pub(crate) fn result(&self) -> Type {
+        let output = self.output();
+        returned_future(&output).and_then(|(_, result)| result).unwrap_or(output)
+    }
+
     /// The declared return type, `()` if there is none.
     pub(crate) fn output(&self) -> Type {
         match &self.sig.output {
@@ -77,4 +111,49 @@ impl ToTokens for Function {
     fn to_tokens(&self, tokens: &mut TokenStream) {
         tokens.extend(self.with_body(&self.body));
     }
+}
+
+/// Whether the type is a future, and of what, as far as it says.
+fn returned_future(ty: &Type) -> Option<(Returned, Option<Type>)> {
+    match ty {
+        Type::ImplTrait(opaque) => future_bound(&opaque.bounds).map(|output| (Returned::Opaque, output)),
+        Type::Path(path) => {
+            let last = path.path.segments.last()?;
+            let argument = type_arguments(last).next();
+            if last.ident == "Pin" {
+                let Type::Path(boxed) = argument? else { return None };
+                let boxed = boxed.path.segments.last().filter(|last| last.ident == "Box")?;
+                let Type::TraitObject(object) = type_arguments(boxed).next()? else { return None };
+                return future_bound(&object.bounds).map(|output| (Returned::Boxed, output));
+            }
+            let known = last.ident == "BoxFuture" || last.ident == "LocalBoxFuture";
+            known.then(|| (Returned::Boxed, argument.cloned()))
+        }
+        _ => None,
+    }
+}
+
+fn type_arguments(segment: &PathSegment) -> impl Iterator<Item = &Type> {
+    let arguments = match &segment.arguments {
+        PathArguments::AngleBracketed(arguments) => Some(&arguments.args),
+        _ => None,
+    };
+    arguments.into_iter().flatten().filter_map(|argument| match argument {
+        GenericArgument::Type(ty) => Some(ty),
+        _ => None,
+    })
+}
+
+/// The `Output` of a bound `Future<Output = ..>`.
+#[allow(clippy::option_option, reason = "no future, a future of something, a future of what it does not say")]
+fn future_bound<P>(bounds: &Punctuated<TypeParamBound, P>) -> Option<Option<Type>> {
+    bounds.iter().find_map(|bound| {
+        let TypeParamBound::Trait(bound) = bound else { return None };
+        let last = bound.path.segments.last().filter(|last| last.ident == "Future")?;
+        let PathArguments::AngleBracketed(arguments) = &last.arguments else { return Some(None) };
+        Some(arguments.args.iter().find_map(|argument| match argument {
+            GenericArgument::AssocType(output) if output.ident == "Output" => Some(output.ty.clone()),
+            _ => None,
+        }))
+    })
 }

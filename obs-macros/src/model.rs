@@ -121,9 +121,7 @@ impl Model {
             metric: args.metric.and_then(|metric| metric_name(&metric, errors)),
             labels,
             fields,
-            failures: err
-                .kind
-                .map_or_else(|| failures(&function.output()), |kind| Failures::Kinds(Box::new(kind))),
+            failures: failures(err.kind, &function, errors),
             err_level: choice(err.level.as_ref(), "level", LEVELS, errors),
             ok_level: choice(ok.level.as_ref(), "level", LEVELS, errors),
             slow_nanos: args.slow.and_then(|slow| duration(&slow, errors)),
@@ -333,30 +331,43 @@ fn fields(args: Option<Vec<FieldArg>>, errors: &mut Errors) -> Vec<Field> {
     fields
 }
 
-/// Types that show at a glance that they are no `Result`; of any other the runtime finds out.
-fn failures(output: &Type) -> Failures {
+/// The failures that the arguments name, if the function can have any.
+fn failures(kind: Option<Type>, function: &Function, errors: &mut Errors) -> Failures {
+    let Some(kind) = kind else {
+        return if is_infallible(&function.result()) { Failures::Never } else { Failures::Unnamed };
+    };
+    if is_infallible(&function.result()) {
+        errors.on(
+            &kind,
+            "`kind` is the error type of the `Result` that the function returns, and it returns none",
+        );
+    } else if let Some(parameter) = names_generic(&kind, function) {
+        errors.on(
+            &kind,
+            format!("the kind's type depends on `{parameter}`, so its values can't be counted here; use a concrete type"),
+        );
+    }
+    Failures::Kinds(Box::new(kind))
+}
+
+/// Whether the type shows at a glance that it is no `Result`; of any other the runtime finds out.
+fn is_infallible(result: &Type) -> bool {
     const PLAIN: &[&str] = &[
         "bool", "char", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "isize", "u8", "u16", "u32", "u64",
         "u128", "usize", "str", "String", "Vec", "Option", "HashMap", "BTreeMap", "HashSet", "BTreeSet",
     ];
-    match output {
+    match result {
         Type::Tuple(_)
         | Type::Reference(_)
         | Type::Array(_)
         | Type::Slice(_)
         | Type::Never(_)
-        | Type::Ptr(_) => Failures::Never,
-        Type::Path(path)
-            if path.qself.is_none()
-                && path
-                    .path
-                    .segments
-                    .last()
-                    .is_some_and(|last| PLAIN.iter().any(|plain| last.ident == plain)) =>
-        {
-            Failures::Never
+        | Type::Ptr(_) => true,
+        Type::Path(path) => {
+            let last = path.path.segments.last();
+            path.qself.is_none() && last.is_some_and(|last| PLAIN.iter().any(|plain| last.ident == plain))
         }
-        _ => Failures::Unnamed,
+        _ => false,
     }
 }
 

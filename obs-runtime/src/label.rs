@@ -82,7 +82,7 @@ pub fn nth(values: &'static [&'static str], index: usize) -> Cow<'static, str> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no compile-time bound on its values, so it can't be a metric label",
     label = "unbounded label",
-    note = "to record the value, move it to `fields(..)`: logs and spans take anything",
+    note = "to record the value, move it to `fields(..)`: with `%` or `?` in front, logs and spans take anything",
     note = "to count by it, derive `Label` on an enum of its values, or use `Bounded<Tag, N>`"
 )]
 pub trait MetricLabel: Label {}
@@ -107,6 +107,9 @@ pub struct Values<L: ?Sized> {
 }
 
 /// The values of `L`.
+///
+/// # Panics
+/// At compile time, if there is none.
 #[inline]
 #[must_use]
 pub const fn values<L: MetricLabel + ?Sized>() -> Values<L> {

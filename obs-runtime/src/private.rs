@@ -19,6 +19,23 @@ pub type LabelText = std::borrow::Cow<'static, str>;
 /// The name of an observed function.
 pub type Name = &'static str;
 
+/// A value that a field can hold as it is.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be recorded in a field as it is",
+    label = "no value of a field",
+    note = "write `%` before it for its `Display`, or `?` for its `Debug`"
+)]
+pub trait FieldValue: Value {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Value> FieldValue for T {}
+
+/// The value of a field, named so that a type which is none is an error at the field.
+#[inline]
+pub fn value<'a, T: FieldValue>(value: &'a T) -> &'a (dyn Value + 'a) {
+    value
+}
+
 /// The labels of a call, none yet.
 #[inline]
 #[must_use]

@@ -49,7 +49,9 @@ impl<T> Rings<T> {
 pub(crate) struct Own<T: 'static>(RefCell<Option<Lease<T>>>);
 
 impl<T> Own<T> {
-    pub(crate) const NONE: Self = Self(RefCell::new(None));
+    pub(crate) const fn new() -> Self {
+        Self(RefCell::new(None))
+    }
 }
 
 struct Lease<T: 'static> {
@@ -75,7 +77,7 @@ mod tests {
     #[test]
     fn rings_of_threads_that_ended_are_used_again_and_nothing_is_lost() {
         static RINGS: Rings<u32> = Rings::new(1024);
-        thread_local!(static OWN: Own<u32> = const { Own::NONE });
+        thread_local!(static OWN: Own<u32> = const { Own::new() });
         for number in 0..500 {
             thread::spawn(move || OWN.with(|own| RINGS.write(own, |ring| ring.push(number).is_ok())))
                 .join()

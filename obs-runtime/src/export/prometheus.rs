@@ -110,6 +110,8 @@ impl Collector for RuntimeCollector {
             "Label values filed under \"other\" because their bound was reached",
             crate::bounded::folded(),
         )?;
+        let help = "Fields left out because a scope had too many";
+        counter("obs_fields_dropped", help, crate::context::left_out())?;
         #[cfg(feature = "log")]
         counter(
             "obs_log_lines_dropped",

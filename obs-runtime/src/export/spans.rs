@@ -182,8 +182,8 @@ fn export_all(exporter: &dyn Exporter, to: &str, inbox: &Receiver<Message>) {
             Message::Batch(batch) => {
                 let spans = batch.len() as u64;
                 // The exporter may be the application's, and panic.
-                let exported = catch_unwind(AssertUnwindSafe(|| exporter.export(batch)));
-                let failure = match exported {
+                let outcome = catch_unwind(AssertUnwindSafe(|| exporter.export(batch)));
+                let failure = match outcome {
                     Ok(Ok(())) => None,
                     Ok(Err(error)) => Some(error.to_string()),
                     Err(_) => Some("the exporter panicked".to_owned()),

@@ -34,7 +34,7 @@ static DROPPED: AtomicU64 = AtomicU64::new(0);
 static RINGS: Rings<u8> = Rings::new(RING_BYTES);
 
 thread_local! {
-    static OWN: Own<u8> = const { Own::NONE };
+    static OWN: Own<u8> = const { Own::new() };
 }
 
 struct Writer {

@@ -59,7 +59,7 @@ mod exported {
     static DROPPED: AtomicU64 = AtomicU64::new(0);
 
     thread_local! {
-        static OWN: Own<Finished> = const { Own::NONE };
+        static OWN: Own<Finished> = const { Own::new() };
     }
 
     /// Hands a span over. A full ring drops it and counts that.
