@@ -321,3 +321,128 @@ fn forged_and_stale_ids_are_survived() {
     mine.in_scope(|| tracing::info!("still here"));
     assert_eq!(recorder.calls("innermost", "panic"), 0.0);
 }
+
+#[observe(fields(user = tracing::field::Empty))]
+fn recorded_from_below() {
+    records_above(&tracing::Span::current());
+}
+
+#[observe]
+fn records_above(span: &tracing::Span) {
+    span.record("user", "u-1");
+    tracing::info!("below");
+}
+
+#[test]
+fn a_field_recorded_above_is_seen_below_at_once() {
+    let recorder = recorder();
+    recorded_from_below();
+    let line =
+        recorder.lines("records_above").into_iter().find(|line| line["msg"] == "below").expect("a line");
+    assert_eq!(line["user"], "u-1");
+}
+
+#[observe(fields(progress = tracing::field::Empty))]
+fn records_again_and_again() {
+    for progress in 0..20_000 {
+        tracing::Span::current().record("progress", progress);
+    }
+    tracing::info!("done");
+}
+
+#[test]
+fn of_a_field_recorded_again_the_last_value_counts() {
+    let recorder = recorder();
+    records_again_and_again();
+    assert_eq!(recorder.lines("records_again_and_again")[0]["progress"], 19_999);
+    assert_eq!(attribute(&recorder.span("records_again_and_again"), "progress").as_deref(), Some("19999"));
+}
+
+#[observe(fields(answer = tracing::field::Empty))]
+async fn recorded_by_another_task() {
+    let span = tracing::Span::current();
+    let record = async move {
+        span.record("answer", 42);
+    };
+    tokio::spawn(record).await.expect("no panic");
+    tracing::info!("afterwards");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_field_recorded_by_another_task_is_seen_at_the_next_poll() {
+    let recorder = recorder();
+    recorded_by_another_task().await;
+    for line in recorder.lines("recorded_by_another_task") {
+        assert_eq!(line["answer"], 42, "{line}");
+    }
+}
+
+#[observe(fields(depth, name = "same"))]
+fn recurses(depth: u32) {
+    if depth > 0 {
+        recurses(depth - 1);
+    } else {
+        tracing::info!("at the bottom");
+    }
+}
+
+#[test]
+fn the_innermost_fields_are_seen_however_deep() {
+    let recorder = recorder();
+    std::thread::Builder::new()
+        .stack_size(64 << 20)
+        .spawn(|| recurses(9_000))
+        .expect("a thread")
+        .join()
+        .expect("no panic");
+    let line =
+        recorder.lines("recurses").into_iter().find(|line| line["msg"] == "at the bottom").expect("a line");
+    assert_eq!(line["depth"], 0);
+}
+
+#[observe(fields(request_id = "r-9", url = %"x".repeat(500)))]
+async fn nests_deep() {
+    nest(150).await;
+}
+
+#[observe(fields(level_number = left))]
+async fn nest(left: u32) {
+    if left > 0 {
+        Box::pin(nest(left - 1)).await;
+    } else {
+        tracing::info!("innermost");
+    }
+}
+
+#[tokio::test]
+async fn the_request_id_is_seen_however_deep() {
+    let recorder = recorder();
+    nests_deep().await;
+    let line = recorder.lines("nest").into_iter().find(|line| line["msg"] == "innermost").expect("a line");
+    assert_eq!((&line["request_id"], &line["level_number"]), (&"r-9".into(), &0.into()));
+}
+
+#[test]
+fn guards_that_overlap_leave_nothing_behind() {
+    let recorder = recorder();
+    let mut guard = tracing::info_span!("overlaps", number = 0).entered();
+    for number in 1..20_000 {
+        // The new one is entered before the old one is left.
+        guard = tracing::info_span!("overlaps", number).entered();
+    }
+    tracing::info!(target: "overlapping", "the last");
+    drop(guard);
+    let line = recorder.all_lines().into_iter().find(|line| line["target"] == "overlapping").expect("a line");
+    assert_eq!(line["number"], 19_999);
+}
+
+#[observe(labels(kind: bool = true))]
+fn is_labelled() {}
+
+#[test]
+fn a_calls_labels_are_on_its_line_and_its_span() {
+    let recorder = recorder();
+    is_labelled();
+    assert_eq!(recorder.end_line("is_labelled")["kind"], "true");
+    assert_eq!(attribute(&recorder.span("is_labelled"), "kind").as_deref(), Some("true"));
+}

@@ -139,3 +139,38 @@ fn a_burst_of_a_few_thousand_lines_is_not_lost() {
     .expect("no panic");
     assert_eq!(recorder.all_lines().iter().filter(|line| line["target"] == "burst").count(), 3_000);
 }
+
+#[derive(Debug)]
+struct Unprintable;
+
+impl fmt::Display for Unprintable {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        panic!("on purpose")
+    }
+}
+
+impl std::error::Error for Unprintable {}
+
+#[observe(fields(cause = &Unprintable as &(dyn std::error::Error + 'static)))]
+fn has_an_unprintable_field() -> Result<(), Unprintable> {
+    tracing::error!(error = &Unprintable as &(dyn std::error::Error + 'static), "went wrong");
+    Err(Unprintable)
+}
+
+#[test]
+fn an_error_that_can_not_be_printed_takes_nobody_down() {
+    let recorder = recorder();
+    has_an_unprintable_field().expect_err("failed");
+    let lines = recorder.lines("has_an_unprintable_field");
+    assert_eq!(lines[0]["error"], "[its formatter panicked]");
+    assert_eq!(
+        (&lines[1]["cause"], &lines[1]["outcome"]),
+        (&"[its formatter panicked]".into(), &"error".into())
+    );
+}
+
+#[test]
+fn a_deadline_without_end_is_no_error() {
+    let _recorder = recorder();
+    assert!(obs_runtime::flush(Duration::MAX).logs);
+}

@@ -213,3 +213,39 @@ fn functions_of_one_name_are_one_series() {
     assert_eq!(recorder.calls("twice::named", "ok"), 2.0);
     assert_eq!(recorder.samples("function_calls_in_flight", &[("function", "twice::named")]).len(), 1);
 }
+
+#[observe(name = "twice::labelled", labels(a: bool = true, b: bool = false))]
+fn labels_in_one_order() {}
+
+#[observe(name = "twice::labelled", labels(b: bool = false, a: bool = true))]
+fn labels_in_another_order() {}
+
+#[test]
+fn the_order_of_labels_makes_no_difference() {
+    let recorder = recorder();
+    labels_in_one_order();
+    labels_in_another_order();
+    let labels = [("function", "twice::labelled"), ("outcome", "ok"), ("a", "true"), ("b", "false")];
+    assert_eq!(recorder.sample("function_calls_total", &labels), Some(2.0));
+}
+
+fn no_label_for(found: u32) -> bool {
+    assert_ne!(found, 1, "on purpose");
+    true
+}
+
+#[observe(labels(first: bool = found => *found > 0, second: bool = found => no_label_for(*found)))]
+async fn labelled_by_a_panic() -> u32 {
+    1
+}
+
+#[tokio::test]
+async fn a_label_that_panics_is_a_panic_without_labels() {
+    let recorder = recorder();
+    tokio::spawn(labelled_by_a_panic()).await.expect_err("panicked");
+    let samples = recorder
+        .samples("function_calls_total", &[("function", "labelled_by_a_panic"), ("outcome", "panic")]);
+    let ended: Vec<_> = samples.into_iter().filter(|(_, count)| *count > 0.0).collect();
+    assert_eq!(ended.len(), 1, "{ended:?}");
+    assert_eq!((ended[0].0.get("first"), ended[0].0.get("second"), ended[0].1), (None, None, 1.0));
+}
