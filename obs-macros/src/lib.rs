@@ -53,7 +53,7 @@ use proc_macro::TokenStream;
 /// | `name = "…"` | the span's name and the `function` label, segments separated by `::` | `module::path::function` |
 /// | `metric = "…"` | metric families of this name instead of the shared `function_*` ones | `function` |
 /// | `labels(a, b: T = expr, c: T = ret => expr)` | metric labels: a parameter, an expression over the parameters, an expression over a reference to the return value | none |
-/// | `fields(x, %y, ?z, k = expr)` | span and log context: a parameter, by `Display`, by `Debug`, any expression | none |
+/// | `fields(x, %y, ?z, k = expr)` | span and log context: a parameter, by its `Display`, by its `Debug`, any expression | none |
 /// | `err(kind = T, level = "…")` | failures counted by the variant of `T`, the error type; level of the failure's log line | one kind, `"error"` |
 /// | `ok(level = "…")` | level of the success line | `"debug"` |
 /// | `slow = "…"` | a call that takes at least this long is logged at WARN: `"500ms"`, `"1.5s"` | off |
@@ -64,6 +64,18 @@ use proc_macro::TokenStream;
 /// | `budget = N` | how many combinations of labels and outcomes this function may have | 300 |
 /// | `no_span`, `no_metrics`, `no_log` | switches one signal off | all on |
 /// | `crate = path` | where `obs_runtime` lives: an absolute path | `::obs_runtime` |
+///
+/// # Which line a failure has
+///
+/// The call in which an error first appears logs it, at ERROR unless `err(level = ..)` says otherwise. A
+/// caller that returns the same error, or one that has it as its source, logs at DEBUG, as long as the
+/// first line was written and is at least as severe as the caller's would be. Metrics and spans count the
+/// failure at every level. A panic is logged at ERROR, a cancelled call at WARN, each by the same rule.
+///
+/// # Functions that return futures
+///
+/// A function that is not `async` but returns `impl Future` or `Pin<Box<dyn Future>>`, such as
+/// `#[async_trait]` makes, begins when it is called and ends when its future does.
 ///
 /// # Labels are bounded
 ///

@@ -144,6 +144,6 @@ fn introduce(gateway: &str, others: &[&str], admin: Option<SocketAddr>) {
         "  curl -i {gateway}/orders -H 'content-type: application/json' -H 'x-request-id: my-first-order' \\"
     );
     eprintln!("       -d '{{\"user\": 1, \"method\": \"card\", \"amount\": 4200}}'");
-    eprintln!("\nAmounts over 10000 are declined, a bank asked for 777 never answers, 1313 meets a bug.");
+    eprintln!("\nAmounts over 10000 are declined, \"bank\" with 777 gets no answer, 1313 meets a bug.");
     eprintln!("Ctrl-C closes the shop.\n");
 }

@@ -1,6 +1,7 @@
 //! The command line.
 
-use lexopt::{Arg, ValueExt};
+use lexopt::{Arg, Parser, ValueExt};
+use std::str::FromStr;
 
 /// What `--help` prints.
 pub(crate) const HELP: &str = "\
@@ -31,19 +32,19 @@ impl Options {
     /// Reads the arguments of the process; `None` if they ask for help.
     pub(crate) fn from_arguments() -> Result<Option<Self>, lexopt::Error> {
         let mut options = Self { load: true, requests: None, rate: 5, port: 8080, admin: None, otlp: None };
-        let mut arguments = lexopt::Parser::from_env();
+        let mut arguments = Parser::from_env();
         while let Some(argument) = arguments.next()? {
             match argument {
-                Arg::Long("requests") => options.requests = Some(arguments.value()?.parse()?),
+                Arg::Long("requests") => options.requests = Some(number(&mut arguments, "--requests")?),
                 Arg::Long("rate") => {
-                    options.rate = arguments.value()?.parse()?;
+                    options.rate = number(&mut arguments, "--rate")?;
                     if !(1..=100).contains(&options.rate) {
                         return Err("--rate takes 1 to 100 requests a second".into());
                     }
                 }
                 Arg::Long("no-load") => options.load = false,
-                Arg::Long("port") => options.port = arguments.value()?.parse()?,
-                Arg::Long("admin") => options.admin = Some(arguments.value()?.parse()?),
+                Arg::Long("port") => options.port = number(&mut arguments, "--port")?,
+                Arg::Long("admin") => options.admin = Some(number(&mut arguments, "--admin")?),
                 Arg::Long("otlp") => options.otlp = Some(arguments.value()?.string()?),
                 Arg::Long("help") | Arg::Short('h') => return Ok(None),
                 other => return Err(other.unexpected()),
@@ -51,4 +52,10 @@ impl Options {
         }
         Ok(Some(options))
     }
+}
+
+/// The number behind an option.
+fn number<T: FromStr>(arguments: &mut Parser, option: &str) -> Result<T, lexopt::Error> {
+    let value = arguments.value()?.string()?;
+    value.parse().map_err(|_| format!("{option} takes a number, not {value:?}").into())
 }

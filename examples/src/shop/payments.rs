@@ -74,7 +74,7 @@ async fn pay(
     labels(method, large: bool = large),
     fields(order_id = %payment.order_id, amount = payment.amount),
     err(kind = PaymentError),
-    slow = "100ms",
+    slow = "200ms",
 )]
 async fn charge(payment: &Payment, method: Method, large: bool) -> Result<String, PaymentError> {
     let score = risk(payment.amount);
