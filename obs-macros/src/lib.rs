@@ -14,6 +14,7 @@ mod model;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod values;
 
 use proc_macro::TokenStream;
 

@@ -1,5 +1,9 @@
 //! One observed call, from its first line to its outcome.
 
+mod running;
+
+pub use running::Running;
+
 use crate::context::{Failure, Failures, FrameKey, FrameKind, Span, with_stack};
 use crate::label::{LabelIndex, Values};
 use crate::outcome::{ErrorRef, Outcome};
@@ -8,9 +12,6 @@ use crate::store::{self, Shape, outcome};
 use crate::subscriber::{self, Foreign};
 use crate::trace::{self, Finished, SpanError};
 use crate::{Label, clock, panics, state};
-use pin_project_lite::pin_project;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use tracing_core::Level;
 use tracing_core::field::{Value, Visit};
 
@@ -146,7 +147,7 @@ impl Call {
     /// Polls the body's future inside the call's span.
     #[inline]
     pub fn run<F: Future>(&mut self, future: F) -> Running<'_, F> {
-        Running { call: self, future }
+        Running::new(self, future)
     }
 
     /// Ends the call: the function has returned.
@@ -352,76 +353,6 @@ impl End<'_> {
             }),
             Self::Panic => Some(SpanError { kind: None, text: panics::last() }),
             Self::Cancelled => Some(SpanError { kind: None, text: "cancelled".to_owned() }),
-        }
-    }
-}
-
-pin_project! {
-    /// The future of [`Call::run`].
-    #[derive(Debug)]
-    pub struct Running<'a, F> {
-        call: &'a mut Call,
-        #[pin]
-        future: F,
-    }
-}
-
-impl<F: Future> Future for Running<'_, F> {
-    type Output = F::Output;
-
-    #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let this = self.project();
-        if this.call.progress == Progress::Silent {
-            return this.future.poll(cx);
-        }
-        this.call.progress = Progress::Polling;
-        let entered = Entered::new(&mut this.call.span);
-        let polled = this.future.poll(cx);
-        drop(entered);
-        if polled.is_pending() {
-            this.call.progress = Progress::Begun;
-        }
-        polled
-    }
-}
-
-/// The call's span is entered until this is dropped, by a panic too.
-struct Entered<'a> {
-    span: &'a mut Open,
-    frame: Option<FrameKey>,
-}
-
-impl<'a> Entered<'a> {
-    fn new(span: &'a mut Open) -> Self {
-        let frame = match span {
-            Open::Own(span) => {
-                if let Some(recorded) = span.id.and_then(subscriber::recorded) {
-                    span.set(&recorded);
-                }
-                with_stack(|stack| stack.enter_poll(span))
-            }
-            Open::Foreign(foreign) => {
-                foreign.enter();
-                None
-            }
-            Open::Nowhere | Open::Frame(_) => None,
-        };
-        Self { span, frame }
-    }
-}
-
-impl Drop for Entered<'_> {
-    fn drop(&mut self) {
-        match (&mut self.span, self.frame) {
-            (Open::Own(span), Some(frame)) => {
-                with_stack(|stack| {
-                    stack.give_back(frame, span);
-                    stack.pop(frame);
-                });
-            }
-            (Open::Foreign(foreign), _) => foreign.exit(),
-            _ => {}
         }
     }
 }

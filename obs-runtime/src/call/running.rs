@@ -1,0 +1,85 @@
+//! A future's body, polled inside its call's span.
+
+use super::{Call, Open, Progress};
+use crate::context::{FrameKey, with_stack};
+use crate::subscriber;
+use pin_project_lite::pin_project;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+pin_project! {
+    /// The future of [`Call::run`].
+    #[derive(Debug)]
+    pub struct Running<'a, F> {
+        call: &'a mut Call,
+        #[pin]
+        future: F,
+    }
+}
+
+impl<'a, F> Running<'a, F> {
+    #[inline]
+    pub(super) fn new(call: &'a mut Call, future: F) -> Self {
+        Self { call, future }
+    }
+}
+
+impl<F: Future> Future for Running<'_, F> {
+    type Output = F::Output;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        if this.call.progress == Progress::Silent {
+            return this.future.poll(cx);
+        }
+        this.call.progress = Progress::Polling;
+        let entered = Entered::new(&mut this.call.span);
+        let polled = this.future.poll(cx);
+        drop(entered);
+        if polled.is_pending() {
+            this.call.progress = Progress::Begun;
+        }
+        polled
+    }
+}
+
+/// The call's span is entered until this is dropped, by a panic too.
+struct Entered<'a> {
+    span: &'a mut Open,
+    frame: Option<FrameKey>,
+}
+
+impl<'a> Entered<'a> {
+    fn new(span: &'a mut Open) -> Self {
+        let frame = match span {
+            Open::Own(span) => {
+                if let Some(recorded) = span.id.and_then(subscriber::recorded) {
+                    span.set(&recorded);
+                }
+                with_stack(|stack| stack.enter_poll(span))
+            }
+            Open::Foreign(foreign) => {
+                foreign.enter();
+                None
+            }
+            Open::Nowhere | Open::Frame(_) => None,
+        };
+        Self { span, frame }
+    }
+}
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        match (&mut self.span, self.frame) {
+            (Open::Own(span), Some(frame)) => {
+                with_stack(|stack| {
+                    stack.give_back(frame, span);
+                    stack.pop(frame);
+                });
+            }
+            (Open::Foreign(foreign), _) => foreign.exit(),
+            _ => {}
+        }
+    }
+}
