@@ -26,7 +26,9 @@ pub(crate) struct Entry {
 }
 
 /// Keys of every line, which no field may write a second time.
-const RESERVED: &[&str] = &["time", "level", "msg", "target", "function", "trace_id", "span_id"];
+fn is_reserved(key: &str) -> bool {
+    matches!(key, "time" | "level" | "msg" | "target" | "function" | "trace_id" | "span_id")
+}
 
 /// Stands before a field's name that is reserved.
 const RESERVED_PREFIX: &str = "field.";
@@ -138,7 +140,7 @@ impl Fields {
             return;
         }
         let start = offset(self.bytes.len());
-        if RESERVED.contains(&key) {
+        if is_reserved(key) {
             write_string(&mut self.bytes, &format!("{RESERVED_PREFIX}{key}"));
         } else {
             write_string(&mut self.bytes, key);

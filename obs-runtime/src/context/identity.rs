@@ -23,12 +23,13 @@ impl Identities {
             Some((trace, false)) => (trace.trace_id, trace.sampled),
             Some((trace, true)) => (trace.trace_id, trace::sampled(trace.trace_id, Some(trace.sampled))),
             None => {
-                let trace_id = self.random().u128(1..);
+                let random = self.random();
+                let trace_id = (u128::from(random.u64(..)) << 64 | u128::from(random.u64(..))).max(1);
                 (trace_id, trace::sampled(trace_id, None))
             }
         };
         let parent = above.map(|(trace, remote)| Parent { span_id: trace.span_id, remote });
-        let span_id = self.random().u64(1..);
+        let span_id = self.random().u64(..).max(1);
         (TraceContext { trace_id, span_id, sampled: sampled && !self.quiet }, parent)
     }
 

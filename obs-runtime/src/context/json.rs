@@ -8,7 +8,13 @@ const MAX_VALUE_BYTES: usize = 4096;
 
 /// Appends a JSON string.
 pub(crate) fn write_string(out: &mut Vec<u8>, text: &str) {
-    write_with(out, |string| string.write_str(text));
+    if text.len() > MAX_VALUE_BYTES {
+        return write_with(out, |string| string.write_str(text));
+    }
+    out.reserve(text.len() + 2);
+    out.push(b'"');
+    escape(out, text);
+    out.push(b'"');
 }
 
 /// Appends what a user's formatter prints as a JSON string. A formatter that panics is survived.
@@ -78,8 +84,13 @@ const ESCAPES: [u8; 256] = {
 
 fn escape(out: &mut Vec<u8>, text: &str) {
     let bytes = text.as_bytes();
+    // Most text needs no escape at all.
+    let Some(first) = bytes.iter().position(|byte| ESCAPES[usize::from(*byte)] != 0) else {
+        out.extend_from_slice(bytes);
+        return;
+    };
     let mut copied = 0;
-    for (i, byte) in bytes.iter().enumerate() {
+    for (i, byte) in bytes.iter().enumerate().skip(first) {
         let escape = ESCAPES[usize::from(*byte)];
         if escape == 0 {
             continue;

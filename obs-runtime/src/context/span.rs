@@ -2,7 +2,6 @@
 
 use super::fields::Entry;
 use super::{Failures, Fields};
-use crate::clock;
 use crate::trace::TraceContext;
 use std::fmt;
 use tracing_core::Metadata;
@@ -24,8 +23,6 @@ pub(crate) struct Span {
     pub(crate) failures: Failures,
     /// The number by which `tracing` knows the span, if anybody asked for it.
     pub(crate) id: Option<u64>,
-    /// When it opened, in ticks.
-    pub(crate) started: u64,
 }
 
 /// The span above another one.
@@ -37,7 +34,7 @@ pub(crate) struct Parent {
 }
 
 impl Span {
-    /// A span that opens now and has no fields.
+    /// A span that has no fields yet.
     pub(crate) fn new(
         metadata: &'static Metadata<'static>,
         trace: Option<TraceContext>,
@@ -53,7 +50,6 @@ impl Span {
             shadows: false,
             failures: Failures::new(),
             id: None,
-            started: clock::now(),
         }
     }
 

@@ -9,7 +9,6 @@ use super::fields::Entry;
 use super::identity::Identities;
 use super::span::Parent;
 use super::{Fields, Span};
-use crate::clock;
 use crate::site::Site;
 use crate::trace::TraceContext;
 use std::cell::RefCell;
@@ -31,7 +30,6 @@ pub(crate) struct Frame {
     pub(crate) failures: Failures,
     /// The number by which `tracing` knows the span, if anybody asked for it.
     pub(crate) id: Option<u64>,
-    pub(crate) started: u64,
     /// Whether it brought all it sees along. Otherwise it also sees what the frame below it sees.
     whole: bool,
     /// The first field that is visible here.
@@ -131,7 +129,6 @@ impl Stack {
         (frame.trace, frame.parent) = self.identity(site.spans());
         frame.metadata = Some(&site.metadata);
         frame.function = Some(site.function());
-        frame.started = clock::now();
         self.push(frame)
     }
 
@@ -166,7 +163,6 @@ impl Stack {
         frame.function = span.function;
         (frame.trace, frame.parent) = (span.trace, span.parent);
         frame.id = span.id;
-        frame.started = span.started;
         self.fields.extend(&span.fields, span.fields.all(), |_| true);
         self.push(frame)
     }
@@ -197,7 +193,6 @@ impl Stack {
             parent: None,
             failures: Failures::new(),
             id: None,
-            started: 0,
             whole: top.is_none(),
             base: top.map_or(start, |top| top.base),
             start,
@@ -374,7 +369,7 @@ impl Stack {
         let own = self.find(frame.key).map_or(0, |place| self.end(place) - frame.own);
         span.inherited = visible.len().saturating_sub(own);
         span.function = frame.function;
-        (span.id, span.started) = (frame.id, frame.started);
+        span.id = frame.id;
         Some(span)
     }
 

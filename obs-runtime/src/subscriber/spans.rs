@@ -52,6 +52,8 @@ struct Slot {
     /// Fields recorded after it opened.
     recorded: Mutex<Fields>,
     handles: AtomicUsize,
+    /// When it opened, in ticks.
+    opened: u64,
     /// An observed call exports its span itself.
     observed: bool,
 }
@@ -83,6 +85,7 @@ fn insert(mut span: Span, observed: bool) -> Option<u64> {
     span.id = Some(id);
     slot.span = Some(span);
     slot.handles = AtomicUsize::new(1);
+    slot.opened = clock::now();
     slot.observed = observed;
     Some(id)
 }
@@ -208,7 +211,7 @@ fn export(slot: &Slot) {
         call: None,
         trace,
         parent: span.parent.map(|parent| (parent.span_id, parent.remote)),
-        started: span.started,
+        started: slot.opened,
         ended: clock::now(),
         outcome: "",
         error: None,
