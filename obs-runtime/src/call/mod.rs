@@ -1,18 +1,20 @@
 //! One observed call, from its first line to its outcome.
 
+mod ended;
 mod running;
 
 pub use running::Running;
 
-use crate::context::{Failure, Failures, FrameKey, FrameKind, Span, with_stack};
+use ended::{End, Ended};
+
+use crate::context::{Failures, FrameKey, FrameKind, Span, with_stack};
 use crate::label::{LabelIndex, Values};
-use crate::outcome::{ErrorRef, Outcome};
+use crate::outcome::Outcome;
 use crate::site::Site;
 use crate::store::{self, Shape, outcome};
 use crate::subscriber::{self, Foreign};
-use crate::trace::{self, Finished, SpanError};
-use crate::{Label, clock, panics, state};
-use tracing_core::Level;
+use crate::trace;
+use crate::{Label, clock, state};
 use tracing_core::field::{Value, Visit};
 
 /// A call of an observed function. Dropped before [`leave`](Call::leave), it panicked or was cancelled.
@@ -47,15 +49,6 @@ enum Open {
     Own(Box<Span>),
     /// In a subscriber that is not ours.
     Foreign(Box<Foreign>),
-}
-
-/// How a call ended.
-#[derive(Clone, Copy, Debug)]
-enum End<'a> {
-    Ok,
-    Error { kind: usize, error: ErrorRef<'a> },
-    Panic,
-    Cancelled,
 }
 
 impl Call {
@@ -130,9 +123,9 @@ impl Call {
                 Open::Frame(stack.push_call(site, |fields| record(fields)))
             }
         });
-        if open.is_none() && site.spans() {
-            // Inside a formatter that is being run for another span: passed over, and counted.
-            trace::passed_over();
+        if open.is_none() {
+            // Inside a formatter that is being run for another span.
+            trace::passed_over(site);
         }
         self.span = open.unwrap_or(Open::Nowhere);
     }
@@ -179,21 +172,26 @@ impl Call {
         if self.site.spec.metrics {
             store::finished(shape, series, ticks);
         }
-        let slow = ticks >= shape.slow_ticks;
-        let quiet = matches!(end, End::Ok) && !self.logs(self.ok_level(slow));
-        match std::mem::replace(&mut self.span, Open::Nowhere) {
-            Open::Nowhere => {}
-            Open::Foreign(foreign) => foreign.close(),
+        let call = Ended { site: self.site, end, series, from: self.started, until: ended };
+        let frame = match std::mem::replace(&mut self.span, Open::Nowhere) {
+            Open::Nowhere => return,
+            Open::Foreign(foreign) => return foreign.close(),
             // The usual end: nothing to log, nothing to export, nobody holds the span.
-            Open::Frame(frame) if quiet && with_stack(|stack| stack.pop_unseen(frame)) == Some(true) => {}
-            Open::Own(span) if quiet && span.unseen() => {}
-            Open::Frame(frame) => self.conclude(end, shape, series, ended, frame, Failures::new()),
+            Open::Frame(frame)
+                if call.is_quiet() && with_stack(|stack| stack.pop_unseen(frame)) == Some(true) =>
+            {
+                return;
+            }
+            Open::Own(span) if call.is_quiet() && span.unseen() => return,
+            Open::Frame(frame) => Some((frame, Failures::new())),
             Open::Own(mut span) => {
                 let failures = std::mem::take(&mut span.failures);
-                if let Some(frame) = with_stack(|stack| stack.enter(&span, FrameKind::Observed)) {
-                    self.conclude(end, shape, series, ended, frame, failures);
-                }
+                with_stack(|stack| (stack.enter(&span, FrameKind::Observed), failures))
             }
+        };
+        match frame {
+            Some((frame, failures)) => call.conclude(frame, failures),
+            None => trace::passed_over(self.site),
         }
     }
 
@@ -209,117 +207,6 @@ impl Call {
         let result = if complete { self.result } else { shape.result_values - 1 };
         (self.labels * shape.result_values + result) * shape.outcomes + outcome
     }
-
-    /// Log line, exported span and the word to the caller, of a frame that is then left.
-    fn conclude(
-        &self,
-        end: End<'_>,
-        shape: &Shape,
-        series: usize,
-        ended: u64,
-        frame: FrameKey,
-        mut failures: Failures,
-    ) {
-        let Some(Some(id)) = with_stack(|stack| stack.frame(frame).map(|frame| frame.id)) else { return };
-        if let Some((id, recorded)) = id.and_then(|id| Some((id, subscriber::recorded(id)?))) {
-            with_stack(|stack| stack.record(id, &recorded));
-        }
-        let slow = ended.saturating_sub(self.started) >= shape.slow_ticks;
-        let error = end.error(self.site);
-        let level = match end {
-            End::Ok => self.ok_level(slow),
-            End::Error { .. } => self.site.spec.err_level,
-            End::Panic => Level::ERROR,
-            End::Cancelled => Level::WARN,
-        };
-        let below = with_stack(|stack| {
-            failures.append(&mut stack.take_failures(frame));
-            let cancelled = matches!(end, End::Cancelled) && stack.cancelled(frame, self.logs(level));
-            let text = error.as_ref().filter(|_| !matches!(end, End::Cancelled)).map(|error| &error.text);
-            (cancelled, text.and_then(|text| failures.handed_on(text, level)))
-        });
-        let (cancelled_below, handed_on) = below.unwrap_or_default();
-        // The call below that failed first has logged it.
-        let quieter = if cancelled_below || handed_on.is_some() { Level::DEBUG } else { level };
-        if self.logs(quieter) {
-            self.log(quieter, end, slow, shape, series, error.as_ref(), ended);
-        }
-        let sampled = with_stack(|stack| {
-            let seen = stack.frame(frame).map(|frame| (frame.trace, frame.parent));
-            let fields = seen.and_then(|(trace, _)| trace.filter(|trace| trace.sampled && self.site.spans()));
-            let sampled =
-                fields.map(|trace| (trace, seen.and_then(|(_, parent)| parent), stack.own_fields(frame)));
-            stack.pop(frame);
-            let written = error.as_ref().filter(|_| !matches!(end, End::Cancelled) && self.logs(level));
-            let failure = handed_on.or_else(|| written.map(|error| Failure::new(&error.text, level)));
-            if let Some(failure) = &failure {
-                stack.note_failure(failure);
-            }
-            sampled
-        });
-        if let Some(id) = id {
-            subscriber::release(id);
-        }
-        if let Some((trace, parent, fields)) = sampled.flatten() {
-            trace::submit(Finished {
-                metadata: &self.site.metadata,
-                call: Some((self.site, series)),
-                trace,
-                parent: parent.map(|parent| (parent.span_id, parent.remote)),
-                started: self.started,
-                ended,
-                outcome: end.name(),
-                error,
-                fields,
-            });
-        }
-    }
-
-    /// The level of the line of a call that returned.
-    fn ok_level(&self, slow: bool) -> Level {
-        if slow { Level::WARN } else { self.site.spec.ok_level }
-    }
-
-    fn logs(&self, level: Level) -> bool {
-        self.site.spec.log && self.site.logs(level)
-    }
-
-    #[cfg(feature = "log")]
-    #[allow(clippy::too_many_arguments, reason = "all that is known of the end, once")]
-    fn log(
-        &self,
-        level: Level,
-        end: End<'_>,
-        slow: bool,
-        shape: &Shape,
-        series: usize,
-        error: Option<&SpanError>,
-        ended: u64,
-    ) {
-        let function = self.site.function();
-        let name = function.rsplit("::").next().unwrap_or(function);
-        let happened = match end {
-            End::Ok if slow => "was slow",
-            End::Ok => "returned",
-            End::Error { .. } => "failed",
-            End::Panic => "panicked",
-            End::Cancelled => "was cancelled",
-        };
-        crate::log::call_ended(&crate::log::CallEnded {
-            level,
-            target: self.site.metadata.target(),
-            message: format_args!("{name} {happened}"),
-            ended,
-            outcome: end.name(),
-            error: error.filter(|_| !matches!(end, End::Cancelled)),
-            labels: self.site.labels(shape, series),
-            nanos: clock::nanos(ended.saturating_sub(self.started)),
-        });
-    }
-
-    #[cfg(not(feature = "log"))]
-    #[allow(clippy::unused_self, clippy::too_many_arguments, reason = "as with the feature")]
-    fn log(&self, _: Level, _: End<'_>, _: bool, _: &Shape, _: usize, _: Option<&SpanError>, _: u64) {}
 }
 
 impl Drop for Call {
@@ -328,31 +215,6 @@ impl Drop for Call {
             Progress::Silent => {}
             Progress::Begun if self.site.spec.future => self.end(End::Cancelled),
             Progress::Begun | Progress::Polling => self.end(End::Panic),
-        }
-    }
-}
-
-impl End<'_> {
-    /// The outcome's name in metrics, spans and logs.
-    fn name(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Error { .. } => "error",
-            Self::Panic => "panic",
-            Self::Cancelled => "cancelled",
-        }
-    }
-
-    /// What went wrong.
-    fn error(self, site: &Site) -> Option<SpanError> {
-        match self {
-            Self::Ok => None,
-            Self::Error { kind, error } => Some(SpanError {
-                kind: site.spec.error_kinds.map(|kinds| (kinds.value)(kind).into_owned()),
-                text: error.text(),
-            }),
-            Self::Panic => Some(SpanError { kind: None, text: panics::last() }),
-            Self::Cancelled => Some(SpanError { kind: None, text: "cancelled".to_owned() }),
         }
     }
 }

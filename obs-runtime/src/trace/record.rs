@@ -31,12 +31,14 @@ pub(crate) struct SpanError {
     pub(crate) text: String,
 }
 
-/// Counts a span that found its thread's stack taken, if spans are exported at all.
-pub(crate) fn passed_over() {
+/// Counts a span that found its thread's stack taken or gone, if spans are exported at all.
+pub(crate) fn passed_over(site: &Site) {
     #[cfg(feature = "otlp")]
-    if super::sampler::installed() {
+    if site.spans() && super::sampler::installed() {
         dropped(1);
     }
+    #[cfg(not(feature = "otlp"))]
+    let _ = site;
 }
 
 /// Without an exporter nothing is sampled, so nothing ends here.

@@ -1,0 +1,174 @@
+//! What there is to say of a call that has ended: its line, its span, and a word to its caller.
+
+use crate::context::{Failure, Failures, FrameKey, with_stack};
+use crate::outcome::ErrorRef;
+use crate::site::Site;
+use crate::trace::{self, Finished, SpanError};
+use crate::{panics, subscriber};
+use tracing_core::Level;
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum End<'a> {
+    Ok,
+    Error { kind: usize, error: ErrorRef<'a> },
+    Panic,
+    Cancelled,
+}
+
+/// A call that has ended.
+pub(super) struct Ended<'a> {
+    pub(super) site: &'static Site,
+    pub(super) end: End<'a>,
+    /// The series it was counted in.
+    pub(super) series: usize,
+    /// In ticks.
+    pub(super) from: u64,
+    pub(super) until: u64,
+}
+
+impl Ended<'_> {
+    /// Whether it returned, and has no line.
+    pub(super) fn is_quiet(&self) -> bool {
+        matches!(self.end, End::Ok) && !self.logs(self.level())
+    }
+
+    /// Says all there is to say, and leaves the call's frame.
+    pub(super) fn conclude(self, frame: FrameKey, failures: Failures) {
+        let Some(Some(id)) = with_stack(|stack| stack.frame(frame).map(|frame| frame.id)) else {
+            return trace::passed_over(self.site);
+        };
+        if let Some((id, recorded)) = id.and_then(|id| Some((id, subscriber::recorded(id)?))) {
+            with_stack(|stack| stack.record(id, &recorded));
+        }
+        let error = self.end.error(self.site);
+        let handed_on = self.handed_on(frame, failures, error.as_ref());
+        // The call below that failed first has logged it.
+        let level = if handed_on.is_some() { Level::DEBUG } else { self.level() };
+        if self.logs(level) {
+            self.log(level, error.as_ref());
+        }
+        let written = error.as_ref().filter(|_| self.logs(self.level()));
+        let failure = handed_on.or_else(|| written.map(|error| Failure::new(&error.text, self.level())));
+        let span = with_stack(|stack| {
+            let seen = stack.frame(frame).map(|frame| (frame.trace, frame.parent));
+            let fields = stack.own_fields(frame);
+            stack.pop(frame);
+            if let Some(failure) = failure.filter(|_| !matches!(self.end, End::Cancelled)) {
+                stack.note_failure(&failure);
+            }
+            seen.map(|(trace, parent)| (trace, parent, fields))
+        });
+        if let Some(id) = id {
+            subscriber::release(id);
+        }
+        let Some((Some(trace), parent, fields)) = span.flatten() else { return };
+        if trace.sampled && self.site.spans() {
+            trace::submit(Finished {
+                metadata: &self.site.metadata,
+                call: Some((self.site, self.series)),
+                trace,
+                parent: parent.map(|parent| (parent.span_id, parent.remote)),
+                started: self.from,
+                ended: self.until,
+                outcome: self.end.name(),
+                error,
+                fields,
+            });
+        }
+    }
+
+    /// The failure below that this call hands on to its caller, and which has had its line.
+    fn handed_on(
+        &self,
+        frame: FrameKey,
+        mut failures: Failures,
+        error: Option<&SpanError>,
+    ) -> Option<Failure> {
+        let (error, level) = (error?, self.level());
+        with_stack(|stack| {
+            if matches!(self.end, End::Cancelled) {
+                let below = stack.cancelled(frame, self.logs(level));
+                return below.then(|| Failure::new(&error.text, level));
+            }
+            failures.append(&mut stack.take_failures(frame));
+            failures.handed_on(&error.text, level)
+        })
+        .flatten()
+    }
+
+    fn ticks(&self) -> u64 {
+        self.until.saturating_sub(self.from)
+    }
+
+    fn is_slow(&self) -> bool {
+        self.site.shape().is_some_and(|shape| self.ticks() >= shape.slow_ticks)
+    }
+
+    /// The level of its line, if no call below has had that line.
+    fn level(&self) -> Level {
+        match self.end {
+            End::Ok if self.is_slow() => Level::WARN,
+            End::Ok => self.site.spec.ok_level,
+            End::Error { .. } => self.site.spec.err_level,
+            End::Panic => Level::ERROR,
+            End::Cancelled => Level::WARN,
+        }
+    }
+
+    fn logs(&self, level: Level) -> bool {
+        self.site.spec.log && self.site.logs(level)
+    }
+
+    #[cfg(feature = "log")]
+    fn log(&self, level: Level, error: Option<&SpanError>) {
+        let function = self.site.function();
+        let name = function.rsplit("::").next().unwrap_or(function);
+        let happened = match self.end {
+            End::Ok if self.is_slow() => "was slow",
+            End::Ok => "returned",
+            End::Error { .. } => "failed",
+            End::Panic => "panicked",
+            End::Cancelled => "was cancelled",
+        };
+        crate::log::call_ended(&crate::log::CallEnded {
+            level,
+            target: self.site.metadata.target(),
+            message: format_args!("{name} {happened}"),
+            ended: self.until,
+            outcome: self.end.name(),
+            error: error.filter(|_| !matches!(self.end, End::Cancelled)),
+            labels: self.site.shape().map(|shape| self.site.labels(shape, self.series)).unwrap_or_default(),
+            nanos: crate::clock::nanos(self.ticks()),
+        });
+    }
+
+    #[cfg(not(feature = "log"))]
+    #[allow(clippy::unused_self, reason = "as with the feature")]
+    fn log(&self, _: Level, _: Option<&SpanError>) {}
+}
+
+impl End<'_> {
+    /// The outcome's name in metrics, spans and logs.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Error { .. } => "error",
+            Self::Panic => "panic",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// What went wrong.
+    fn error(self, site: &Site) -> Option<SpanError> {
+        match self {
+            Self::Ok => None,
+            Self::Error { kind, error } => Some(SpanError {
+                kind: site.spec.error_kinds.map(|kinds| (kinds.value)(kind).into_owned()),
+                text: error.text(),
+            }),
+            Self::Panic => Some(SpanError { kind: None, text: panics::last() }),
+            Self::Cancelled => Some(SpanError { kind: None, text: "cancelled".to_owned() }),
+        }
+    }
+}
