@@ -126,7 +126,7 @@ fn future_body(model: &Model) -> TokenStream {
 //     fn add(left: u32, right: u32) -> Pin<Box<dyn Future<Output = u32>>> {
 //         let __site = { .. };
 //         let mut __call = ::obs_runtime::__private::Call::enter(__site);
-//         let __future = ::obs_runtime::__private::body(move || -> Pin<Box<..>> { Box::pin(..) });
+//         let __future = __call.make(move || -> Pin<Box<..>> { Box::pin(..) });
 //         ::std::boxed::Box::pin(async move {
 //             let __ret = __call.run(__future).await;
 //             __call.leave(::obs_runtime::__private::outcome!(&__ret));
@@ -134,7 +134,7 @@ fn future_body(model: &Model) -> TokenStream {
 //         })
 //     }
 fn returned_future_body(model: &Model, returned: Returned) -> TokenStream {
-    let Model { function, runtime, .. } = model;
+    let function = &model.function;
     let (call, ret, future) = (local("__call"), local("__ret"), local("__future"));
     let enter = enter(model);
     let output = without_impl_trait(function.output());
@@ -154,7 +154,7 @@ fn returned_future_body(model: &Model, returned: Returned) -> TokenStream {
     };
     quote! {
         #enter
-        let #future = #runtime::__private::body(#run);
+        let #future = #call.make(#run);
         #whole
     }
 }

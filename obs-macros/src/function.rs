@@ -116,21 +116,42 @@ impl ToTokens for Function {
 /// Whether the type is a future, and of what, as far as it says.
 fn returned_future(ty: &Type) -> Option<(Returned, Option<Type>)> {
     match ty {
-        Type::ImplTrait(opaque) => future_bound(&opaque.bounds).map(|output| (Returned::Opaque, output)),
+        Type::ImplTrait(opaque) => {
+            let output = future_bound(&opaque.bounds)?;
+            // What stands in its place can be a future, and whatever its parts are, but nothing more.
+            let others: Vec<String> = opaque.bounds.iter().filter_map(trait_name).collect();
+            let unpin = others.iter().any(|name| name == "Unpin");
+            let kept = others.iter().all(|name| ["Future", "Send", "Sync", "Unpin"].contains(&name.as_str()));
+            kept.then_some((if unpin { Returned::Boxed } else { Returned::Opaque }, output))
+        }
         Type::Path(path) => {
             let last = path.path.segments.last()?;
-            let argument = type_arguments(last).next();
+            let mut arguments = type_arguments(last);
+            let argument = arguments.next();
             if last.ident == "Pin" {
                 let Type::Path(boxed) = argument? else { return None };
                 let boxed = boxed.path.segments.last().filter(|last| last.ident == "Box")?;
                 let Type::TraitObject(object) = type_arguments(boxed).next()? else { return None };
                 return future_bound(&object.bounds).map(|output| (Returned::Boxed, output));
             }
-            let known = last.ident == "BoxFuture" || last.ident == "LocalBoxFuture";
-            known.then(|| (Returned::Boxed, argument.cloned()))
+            // As in `futures`: a lifetime, and what it yields.
+            let known = (last.ident == "BoxFuture" || last.ident == "LocalBoxFuture") && has_lifetime(last);
+            (known && arguments.next().is_none()).then(|| (Returned::Boxed, argument.cloned()))
         }
         _ => None,
     }
+}
+
+fn trait_name(bound: &TypeParamBound) -> Option<String> {
+    match bound {
+        TypeParamBound::Trait(bound) => Some(bound.path.segments.last()?.ident.to_string()),
+        _ => None,
+    }
+}
+
+fn has_lifetime(segment: &PathSegment) -> bool {
+    let PathArguments::AngleBracketed(arguments) = &segment.arguments else { return false };
+    arguments.args.iter().any(|argument| matches!(argument, GenericArgument::Lifetime(_)))
 }
 
 fn type_arguments(segment: &PathSegment) -> impl Iterator<Item = &Type> {

@@ -50,17 +50,13 @@ impl ErrorRef<'_> {
         match self {
             Self::Error(error) => {
                 text.format(format_args!("{error}"));
-                let mut source = error.source();
                 // A chain may be endless.
-                for _ in 0..16 {
-                    let Some(error) = source else { break };
-                    let mut next = LimitedText::default();
-                    next.format(format_args!("{error}"));
+                for error in std::iter::successors(source(*error), |error| source(*error)).take(16) {
+                    let next = limited(format_args!("{error}"));
                     // Many errors print their source as part of their own text.
-                    if !text.0.ends_with(&next.0) {
-                        text.format(format_args!(": {}", next.0));
+                    if !text.0.ends_with(&next) {
+                        text.format(format_args!(": {next}"));
                     }
-                    source = error.source();
                 }
             }
             Self::Display(display) => text.format(format_args!("{display:?}")),
@@ -69,6 +65,18 @@ impl ErrorRef<'_> {
         }
         text.0
     }
+}
+
+/// The error's source. Asking for it runs the user's code, which may panic.
+fn source<'a>(error: &'a (dyn Error + 'a)) -> Option<&'a (dyn Error + 'static)> {
+    catch_unwind(AssertUnwindSafe(|| error.source())).ok().flatten()
+}
+
+/// Formats a text that is cut where it is long.
+pub(crate) fn limited(arguments: fmt::Arguments<'_>) -> String {
+    let mut text = LimitedText::default();
+    text.format(arguments);
+    text.0
 }
 
 /// Text that stops growing at a limit, and stops its formatter there.

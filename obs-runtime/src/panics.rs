@@ -1,11 +1,8 @@
 //! What a panic said, for the log line and the span of the call that it ended.
 
-use std::cell::RefCell;
+use crate::context::with_stack;
+use crate::outcome::limited;
 use std::panic::{self, PanicHookInfo};
-
-thread_local! {
-    static LAST: RefCell<Option<String>> = const { RefCell::new(None) };
-}
 
 /// Notes the message of each panic, then does what was done before.
 pub(crate) fn install_hook() {
@@ -19,15 +16,15 @@ pub(crate) fn install_hook() {
 fn note(info: &PanicHookInfo<'_>) {
     let message = info.payload_as_str().unwrap_or("a value that is no text");
     let text = match info.location() {
-        Some(location) => format!("panicked at {location}: {message}"),
-        None => format!("panicked: {message}"),
+        Some(location) => limited(format_args!("panicked at {location}: {message}")),
+        None => limited(format_args!("panicked: {message}")),
     };
-    // A thread that is being torn down has nowhere to note it.
-    let _ = LAST.try_with(|last| last.replace(Some(text)));
+    // A formatter that panics is caught, and ends no call.
+    with_stack(|stack| stack.set_panic(text));
 }
 
-/// What the panic said that this thread is unwinding from, or has just been caught from.
-pub(crate) fn last() -> String {
-    let last = LAST.try_with(|last| last.borrow().clone()).ok().flatten();
-    last.unwrap_or_else(|| "panicked".to_owned())
+/// What the panic said that this thread is unwinding from, if that is known: not after
+/// `resume_unwind`, and not if the application has put a hook of its own in the place of ours.
+pub(crate) fn last() -> Option<String> {
+    with_stack(|stack| stack.panic()).flatten()
 }

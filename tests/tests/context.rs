@@ -446,3 +446,19 @@ fn a_calls_labels_are_on_its_line_and_its_span() {
     assert_eq!(recorder.end_line("is_labelled")["kind"], "true");
     assert_eq!(attribute(&recorder.span("is_labelled"), "kind").as_deref(), Some("true"));
 }
+
+#[observe(fields(inner = 1))]
+fn names_another_parent(span: &tracing::Span) {
+    tracing::info!(target: "explicit", parent: span, "elsewhere");
+    tracing::info!(target: "explicit", parent: None, "nowhere");
+}
+
+#[test]
+fn an_event_that_names_its_parent_has_that_context() {
+    let recorder = recorder();
+    names_another_parent(&tracing::info_span!("another", outer = 2));
+    let lines: Vec<_> =
+        recorder.all_lines().into_iter().filter(|line| line["target"] == "explicit").collect();
+    assert_eq!((&lines[0]["outer"], lines[0].get("inner")), (&2.into(), None));
+    assert_eq!((lines[1].get("outer"), lines[1].get("inner"), lines[1].get("trace_id")), (None, None, None));
+}

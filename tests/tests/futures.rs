@@ -65,3 +65,34 @@ async fn the_outcome_is_the_futures() {
     tokio::spawn(async move { memory.find("b").await }).await.expect("no panic").expect_err("unknown");
     recorder.assert_one_call("memory::find", "error");
 }
+
+#[observe(fields(stage = "making"))]
+fn has_a_part_before(fail: bool) -> impl Future<Output = ()> {
+    before_the_future();
+    assert!(!fail, "in the making");
+    async { before_the_future() }
+}
+
+#[observe]
+fn before_the_future() {
+    tracing::info!("before");
+}
+
+#[observe]
+fn may_be_moved() -> impl Future<Output = u8> + Unpin + Send {
+    Box::pin(async { 1 })
+}
+
+#[tokio::test]
+async fn what_makes_the_future_is_part_of_the_call() {
+    let recorder = recorder();
+    has_a_part_before(false).await;
+    let parent = recorder.span("has_a_part_before").span_context.span_id();
+    let below = recorder.spans("before_the_future");
+    assert!(below.len() == 2 && below.iter().all(|span| span.parent_span_id == parent), "{below:#?}");
+    std::panic::catch_unwind(|| drop(has_a_part_before(true))).expect_err("panicked");
+    assert_eq!(recorder.calls("has_a_part_before", "panic"), 1.0);
+    let mut future = may_be_moved();
+    assert_eq!(std::pin::Pin::new(&mut future).await, 1);
+    recorder.assert_one_call("may_be_moved", "ok");
+}

@@ -35,13 +35,12 @@ impl Ended<'_> {
 
     /// Says all there is to say, and leaves the call's frame.
     pub(super) fn conclude(self, frame: FrameKey, failures: Failures) {
-        let Some(Some(id)) = with_stack(|stack| stack.frame(frame).map(|frame| frame.id)) else {
-            return trace::passed_over(self.site);
-        };
+        // First, for it runs the user's code, which may ask for the span.
+        let error = self.end.error(self.site);
+        let id = with_stack(|stack| stack.frame(frame).and_then(|frame| frame.id)).flatten();
         if let Some((id, recorded)) = id.and_then(|id| Some((id, subscriber::recorded(id)?))) {
             with_stack(|stack| stack.record(id, &recorded));
         }
-        let error = self.end.error(self.site);
         let handed_on = self.handed_on(frame, failures, error.as_ref());
         // The call below that failed first has logged it.
         let level = if handed_on.is_some() { Level::DEBUG } else { self.level() };
@@ -54,7 +53,7 @@ impl Ended<'_> {
             let seen = stack.frame(frame).map(|frame| (frame.trace, frame.parent));
             let fields = stack.own_fields(frame);
             stack.pop(frame);
-            if let Some(failure) = failure.filter(|_| !matches!(self.end, End::Cancelled)) {
+            if let Some(failure) = failure.filter(|_| matches!(self.end, End::Error { .. })) {
                 stack.note_failure(&failure);
             }
             seen.map(|(trace, parent)| (trace, parent, fields))
@@ -62,20 +61,19 @@ impl Ended<'_> {
         if let Some(id) = id {
             subscriber::release(id);
         }
-        let Some((Some(trace), parent, fields)) = span.flatten() else { return };
-        if trace.sampled && self.site.spans() {
-            trace::submit(Finished {
-                metadata: &self.site.metadata,
-                call: Some((self.site, self.series)),
-                trace,
-                parent: parent.map(|parent| (parent.span_id, parent.remote)),
-                started: self.from,
-                ended: self.until,
-                outcome: self.end.name(),
-                error,
-                fields,
-            });
-        }
+        let Some(Some((trace, parent, fields))) = span else { return trace::passed_over(self.site) };
+        let Some(trace) = trace.filter(|trace| trace.sampled && self.site.spans()) else { return };
+        trace::submit(Finished {
+            metadata: &self.site.metadata,
+            call: Some((self.site, self.series)),
+            trace,
+            parent: parent.map(|parent| (parent.span_id, parent.remote)),
+            started: self.from,
+            ended: self.until,
+            outcome: self.end.name(),
+            error,
+            fields,
+        });
     }
 
     /// The failure below that this call hands on to its caller, and which has had its line.
@@ -87,8 +85,8 @@ impl Ended<'_> {
     ) -> Option<Failure> {
         let (error, level) = (error?, self.level());
         with_stack(|stack| {
-            if matches!(self.end, End::Cancelled) {
-                let below = stack.cancelled(frame, self.logs(level));
+            if matches!(self.end, End::Panic | End::Cancelled) {
+                let below = stack.fell(frame, &error.text, self.logs(level));
                 return below.then(|| Failure::new(&error.text, level));
             }
             failures.append(&mut stack.take_failures(frame));
@@ -167,7 +165,9 @@ impl End<'_> {
                 kind: site.spec.error_kinds.map(|kinds| (kinds.value)(kind).into_owned()),
                 text: error.text(),
             }),
-            Self::Panic => Some(SpanError { kind: None, text: panics::last() }),
+            Self::Panic => {
+                Some(SpanError { kind: None, text: panics::last().unwrap_or_else(|| "panicked".to_owned()) })
+            }
             Self::Cancelled => Some(SpanError { kind: None, text: "cancelled".to_owned() }),
         }
     }

@@ -6,6 +6,7 @@ mod running;
 pub use running::Running;
 
 use ended::{End, Ended};
+use running::Entered;
 
 use crate::context::{Failures, FrameKey, FrameKind, Span, with_stack};
 use crate::label::{LabelIndex, Values};
@@ -137,6 +138,19 @@ impl Call {
         self.result_labels += 1;
     }
 
+    /// Runs what makes the future, inside the call's span.
+    pub fn make<R>(&mut self, make: impl FnOnce() -> R) -> R {
+        if self.progress == Progress::Silent {
+            return make();
+        }
+        self.progress = Progress::Polling;
+        let entered = Entered::new(&mut self.span);
+        let future = make();
+        drop(entered);
+        self.progress = Progress::Begun;
+        future
+    }
+
     /// Polls the body's future inside the call's span.
     #[inline]
     pub fn run<F: Future>(&mut self, future: F) -> Running<'_, F> {
@@ -186,7 +200,11 @@ impl Call {
             Open::Frame(frame) => Some((frame, Failures::new())),
             Open::Own(mut span) => {
                 let failures = std::mem::take(&mut span.failures);
-                with_stack(|stack| (stack.enter(&span, FrameKind::Observed), failures))
+                let entered = with_stack(|stack| stack.enter(&span, FrameKind::Observed));
+                if let (None, Some(id)) = (entered, span.id) {
+                    subscriber::release(id);
+                }
+                entered.map(|frame| (frame, failures))
             }
         };
         match frame {

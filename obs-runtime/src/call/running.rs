@@ -45,13 +45,13 @@ impl<F: Future> Future for Running<'_, F> {
 }
 
 /// The call's span is entered until this is dropped, by a panic too.
-struct Entered<'a> {
+pub(super) struct Entered<'a> {
     span: &'a mut Open,
     frame: Option<FrameKey>,
 }
 
 impl<'a> Entered<'a> {
-    fn new(span: &'a mut Open) -> Self {
+    pub(super) fn new(span: &'a mut Open) -> Self {
         let frame = match span {
             Open::Own(span) => {
                 if let Some(recorded) = span.id.and_then(subscriber::recorded) {

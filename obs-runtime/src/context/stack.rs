@@ -65,8 +65,17 @@ pub(crate) struct Stack {
     last_key: u64,
     fields: Fields,
     identities: Identities,
-    /// The trace and span above the last call that was cancelled, see [`Stack::cancelled`].
-    cancelled_below: Option<(u128, u64)>,
+    /// The last call that ended without returning, see [`Stack::fell`].
+    fallen: Option<Fallen>,
+    /// What the last panic said.
+    panic: Option<String>,
+}
+
+/// A call that ended without returning.
+struct Fallen {
+    /// The trace and span that it was below.
+    below: (u128, u64),
+    reason: String,
 }
 
 /// So many fields, and so many bytes of them, are seen at once: the innermost ones.
@@ -80,7 +89,8 @@ thread_local! {
             last_key: 0,
             fields: Fields::new(),
             identities: Identities::new(),
-            cancelled_below: None,
+            fallen: None,
+            panic: None,
         })
     };
 }
@@ -122,7 +132,7 @@ impl Stack {
 
     /// Enters a call of an observed function, with its fields.
     pub(crate) fn push_call(&mut self, site: &'static Site, record: impl FnOnce(&mut Fields)) -> FrameKey {
-        self.cancelled_below = None;
+        self.go_on();
         let mut frame = self.frame_here(FrameKind::Observed);
         record(&mut self.fields);
         frame.shadows |= self.shadows(frame.base..frame.start, frame.start..self.fields.len());
@@ -140,7 +150,7 @@ impl Stack {
         identity: bool,
         record: impl FnOnce(&mut Fields),
     ) -> Span {
-        self.cancelled_below = None;
+        self.go_on();
         let (trace, parent) = self.identity(identity);
         let mut span = Span::new(metadata, trace, parent);
         span.function = function;
@@ -169,7 +179,7 @@ impl Stack {
 
     /// Enters an observed future's span for a poll.
     pub(crate) fn enter_poll(&mut self, span: &Span) -> FrameKey {
-        self.cancelled_below = None;
+        self.go_on();
         self.enter(span, FrameKind::Observed)
     }
 
@@ -346,19 +356,39 @@ impl Stack {
         }
     }
 
-    /// Notes that the call was cancelled, and whether a line said so; returns whether one directly
-    /// below it just was, and had its line.
+    /// Notes that the call was cancelled or unwound, and whether a line said so; returns whether one
+    /// directly below it just was, for the same reason, and had its line.
     ///
     /// Futures that are dropped are not being polled, so the inner call does not find the outer one on
     /// the stack; but it is dropped right before it, on the same thread.
-    pub(crate) fn cancelled(&mut self, key: FrameKey, written: bool) -> bool {
+    pub(crate) fn fell(&mut self, key: FrameKey, reason: &str, written: bool) -> bool {
         let Some(frame) = self.frame(key) else { return false };
-        let Some(trace) = frame.trace else { return false };
-        let handed_on = self.cancelled_below == Some((trace.trace_id, trace.span_id));
-        if let Some(parent) = frame.parent {
-            self.cancelled_below = (handed_on || written).then_some((trace.trace_id, parent.span_id));
+        let (Some(trace), parent) = (frame.trace, frame.parent) else { return false };
+        let here = (trace.trace_id, trace.span_id);
+        let same = |fallen: &Fallen| fallen.below == here && fallen.reason == reason;
+        let handed_on = self.fallen.as_ref().is_some_and(same);
+        if handed_on || written {
+            // Without a span of its own, a call is where its parent is.
+            let below = parent.map_or(here, |parent| (trace.trace_id, parent.span_id));
+            self.fallen = Some(Fallen { below, reason: reason.to_owned() });
+        } else {
+            self.fallen = None;
         }
         handed_on
+    }
+
+    /// Something begins: what fell before has been dealt with.
+    fn go_on(&mut self) {
+        self.fallen = None;
+        self.panic = None;
+    }
+
+    pub(crate) fn set_panic(&mut self, text: String) {
+        self.panic = Some(text);
+    }
+
+    pub(crate) fn panic(&self) -> Option<String> {
+        self.panic.clone()
     }
 
     /// A frame as a span of its own, for others to hold.

@@ -5,11 +5,12 @@
 use super::http::take_cause;
 use super::span_data::Converter;
 use crate::context::{Stack, with_stack};
-use crate::trace::{collect_from, dropped, wake};
+use crate::trace::{Finished, collect_from, dropped, wake};
 use futures_executor::block_on;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
+use std::collections::VecDeque;
 use std::fmt::Debug;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -29,10 +30,16 @@ const TARGET: &str = "obs_runtime::export";
 
 static FAILURES: AtomicU64 = AtomicU64::new(0);
 static LAST_SUCCESS_MILLIS: AtomicU64 = AtomicU64::new(0);
-static FLUSHES: OnceLock<Mutex<Sender<Done>>> = OnceLock::new();
+static FLUSHES: OnceLock<Mutex<Sender<Flush>>> = OnceLock::new();
 
-/// Told when a flush has come through.
-type Done = Sender<()>;
+/// How many of the spans that were accepted, in their order, the exporter has taken or refused.
+static DEALT_WITH: AtomicU64 = AtomicU64::new(0);
+
+/// Somebody waits until what has ended by now is dealt with.
+struct Flush {
+    done: Sender<()>,
+    deadline: Instant,
+}
 
 /// How spans are batched, by the names of the `OTEL_BSP_*` variables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,7 +93,8 @@ pub(crate) fn start(exporter: Box<dyn Exporter>, to: String, batching: Batching)
         Collector {
             batching,
             batches,
-            pending: Vec::new(),
+            pending: VecDeque::new(),
+            accepted: 0,
             flushes: Vec::new(),
             converter: Converter::new(),
         }
@@ -100,119 +108,124 @@ pub(crate) fn start(exporter: Box<dyn Exporter>, to: String, batching: Batching)
 pub(crate) fn flush(deadline: Instant) -> bool {
     let Some(flushes) = FLUSHES.get() else { return true };
     let (done, waiting) = channel();
-    if flushes.lock().unwrap_or_else(PoisonError::into_inner).send(done).is_err() {
+    let flush = Flush { done, deadline };
+    if flushes.lock().unwrap_or_else(PoisonError::into_inner).send(flush).is_err() {
         return false;
     }
     wake();
     waiting.recv_timeout(deadline.saturating_duration_since(Instant::now())).is_ok()
 }
 
-enum Message {
-    Batch(Vec<SpanData>),
-    Flush(Done),
-}
-
 struct Collector {
     batching: Batching,
-    batches: SyncSender<Message>,
-    pending: Vec<SpanData>,
-    /// Flushes that wait for the spans before them to be handed over.
-    flushes: Vec<Done>,
+    batches: SyncSender<Vec<SpanData>>,
+    pending: VecDeque<SpanData>,
+    /// How many spans there has been room for.
+    accepted: u64,
+    /// Each with the number of spans that had been accepted when it was asked for.
+    flushes: Vec<(u64, Flush)>,
     converter: Converter,
 }
 
 impl Collector {
-    fn run(&mut self, asked: &Receiver<Done>) {
+    fn run(&mut self, asked: &Receiver<Flush>) {
         with_stack(Stack::set_quiet);
         let mut collect = collect_from(thread::current());
         let mut finished = Vec::new();
         let mut due = Instant::now() + self.batching.schedule_delay;
         loop {
             // Asked before collecting: what had ended by then is in the rings.
-            self.flushes.extend(asked.try_iter());
+            let new: Vec<Flush> = asked.try_iter().collect();
             collect(&mut finished);
-            self.pending.extend(finished.drain(..).map(|span| self.converter.convert(span)));
+            self.accept(&mut finished);
+            self.flushes.extend(new.into_iter().map(|flush| (self.accepted, flush)));
             let now = Instant::now();
             let full = self.pending.len() >= self.batching.max_export_batch_size;
             if now >= due || full || !self.flushes.is_empty() {
                 self.send();
                 due = now + self.batching.schedule_delay;
             }
-            let excess = self.pending.len().saturating_sub(self.batching.max_queue_size);
-            self.pending.drain(..excess);
-            dropped(excess as u64);
+            self.answer(now);
             let pause = if self.flushes.is_empty() { COLLECT_EVERY } else { FLUSH_EVERY };
             thread::park_timeout(pause.min(self.batching.schedule_delay));
         }
     }
 
-    /// Hands over what the queue has room for. Never waits: a dead collector is the exporter's matter.
+    /// Takes as many spans as the queue has room for.
+    fn accept(&mut self, finished: &mut Vec<Finished>) {
+        let room = self.batching.max_queue_size.saturating_sub(self.pending.len());
+        dropped(finished.len().saturating_sub(room) as u64);
+        finished.truncate(room);
+        self.accepted += finished.len() as u64;
+        self.pending.extend(finished.drain(..).map(|span| self.converter.convert(span)));
+    }
+
+    /// Hands over what the exporter has room for. Never waits: a dead collector is its matter alone.
     fn send(&mut self) {
         while !self.pending.is_empty() {
-            let rest = self.pending.split_off(self.pending.len().min(self.batching.max_export_batch_size));
-            let batch = Message::Batch(std::mem::replace(&mut self.pending, rest));
+            let size = self.pending.len().min(self.batching.max_export_batch_size);
+            let batch = self.pending.drain(..size).collect();
             if let Err(TrySendError::Full(unsent) | TrySendError::Disconnected(unsent)) =
                 self.batches.try_send(batch)
             {
-                if let Message::Batch(mut batch) = unsent {
-                    batch.append(&mut self.pending);
-                    self.pending = batch;
-                }
-                return;
-            }
-        }
-        while let Some(done) = self.flushes.pop() {
-            if let Err(TrySendError::Full(unsent)) = self.batches.try_send(Message::Flush(done)) {
-                if let Message::Flush(done) = unsent {
-                    self.flushes.push(done);
-                }
+                unsent.into_iter().rev().for_each(|span| self.pending.push_front(span));
                 return;
             }
         }
     }
+
+    /// Tells those whose spans have been dealt with, and forgets those who wait no longer.
+    fn answer(&mut self, now: Instant) {
+        let dealt_with = DEALT_WITH.load(Ordering::Acquire);
+        self.flushes.retain(|(accepted, flush)| {
+            let done = *accepted <= dealt_with;
+            if done {
+                // Whoever asked may have given up meanwhile.
+                let _ = flush.done.send(());
+            }
+            !done && now < flush.deadline
+        });
+    }
 }
 
 /// The exporter's thread.
-fn export_all(exporter: &dyn Exporter, to: &str, inbox: &Receiver<Message>) {
+fn export_all(exporter: &dyn Exporter, to: &str, inbox: &Receiver<Vec<SpanData>>) {
     with_stack(Stack::set_quiet);
     let mut reachable = true;
-    for message in inbox {
-        match message {
-            Message::Flush(done) => drop(done.send(())),
-            Message::Batch(batch) => {
-                let spans = batch.len() as u64;
-                // The exporter may be the application's, and panic.
-                let outcome = catch_unwind(AssertUnwindSafe(|| exporter.export(batch)));
-                let failure = match outcome {
-                    Ok(Ok(())) => None,
-                    Ok(Err(error)) => Some(error.to_string()),
-                    Err(_) => Some("the exporter panicked".to_owned()),
-                };
-                match failure {
-                    None => {
-                        let now =
-                            SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-                        LAST_SUCCESS_MILLIS.store(u64::try_from(now).unwrap_or(u64::MAX), Ordering::Relaxed);
-                        if !std::mem::replace(&mut reachable, true) {
-                            tracing::info!(target: TARGET, endpoint = to, "spans are exported again");
-                        }
-                    }
-                    Some(error) => {
-                        FAILURES.fetch_add(1, Ordering::Relaxed);
-                        dropped(spans);
-                        if std::mem::replace(&mut reachable, false) {
-                            tracing::warn!(
-                                target: TARGET,
-                                endpoint = to,
-                                error,
-                                cause = take_cause(),
-                                "spans can't be exported; they are dropped and counted in \
-                                 obs_spans_dropped_total until it works again"
-                            );
-                        }
-                    }
+    for batch in inbox {
+        let spans = batch.len() as u64;
+        // The exporter may be the application's, and panic.
+        let failure = match catch_unwind(AssertUnwindSafe(|| exporter.export(batch))) {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => Some("the exporter panicked".to_owned()),
+        };
+        let works = failure.is_none();
+        match failure {
+            None => {
+                let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+                LAST_SUCCESS_MILLIS.store(u64::try_from(now).unwrap_or(u64::MAX), Ordering::Relaxed);
+                if !reachable {
+                    tracing::info!(target: TARGET, endpoint = to, "spans are exported again");
+                }
+            }
+            Some(error) => {
+                FAILURES.fetch_add(1, Ordering::Relaxed);
+                dropped(spans);
+                if reachable {
+                    tracing::warn!(
+                        target: TARGET,
+                        endpoint = to,
+                        error,
+                        cause = take_cause(),
+                        "spans can't be exported; they are dropped and counted in \
+                         obs_spans_dropped_total until it works again"
+                    );
                 }
             }
         }
+        reachable = works;
+        DEALT_WITH.fetch_add(spans, Ordering::Release);
+        wake();
     }
 }

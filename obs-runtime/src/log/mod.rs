@@ -14,6 +14,7 @@ pub(crate) use writer::{Output, close, dropped, flush, start};
 use crate::clock::{self, Anchor};
 use crate::context::{Fields, Stack, with_stack, write_formatted, write_string};
 use crate::label::LabelTexts;
+use crate::subscriber;
 use crate::trace::SpanError;
 use line::{Line, Parts};
 use std::cell::RefCell;
@@ -59,9 +60,30 @@ pub(crate) struct CallEnded<'a> {
 /// Writes the line of a `tracing` event.
 pub(crate) fn event(event: &Event<'_>) {
     let metadata = event.metadata();
-    write(*metadata.level(), metadata.target(), clock::now(), |message, fields| {
-        event.record(&mut EventFields { message, fields });
-    });
+    let log = |context| {
+        write_in(context, *metadata.level(), metadata.target(), clock::now(), |message, fields| {
+            event.record(&mut EventFields { message, fields });
+        });
+    };
+    if event.is_contextual() {
+        return log(Within::Here);
+    }
+    // It names the span it belongs to, or that it belongs to none.
+    match event.parent().and_then(subscriber::enter) {
+        Some(frame) => {
+            log(Within::Here);
+            with_stack(|stack| stack.pop(frame));
+        }
+        None => log(Within::Nothing),
+    }
+}
+
+/// What a line belongs to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Within {
+    /// The spans that this thread is in.
+    Here,
+    Nothing,
 }
 
 /// Writes the line of an observed call's end.
@@ -87,6 +109,16 @@ pub(crate) fn call_ended(call: &CallEnded<'_>) {
 /// Inside a formatter that is being run for another line there is nowhere to put one together: it is
 /// passed over and counted as dropped.
 pub(crate) fn write(level: Level, target: &str, ticks: u64, fill: impl FnOnce(&mut Vec<u8>, &mut Fields)) {
+    write_in(Within::Here, level, target, ticks, fill);
+}
+
+fn write_in(
+    within: Within,
+    level: Level,
+    target: &str,
+    ticks: u64,
+    fill: impl FnOnce(&mut Vec<u8>, &mut Fields),
+) {
     if !writer::running() {
         return;
     }
@@ -105,7 +137,7 @@ pub(crate) fn write(level: Level, target: &str, ticks: u64, fill: impl FnOnce(&m
         let time = stamp.of(anchor.unix_nanos(ticks));
         let parts = Parts { level, target, time, message, fields };
         let build = |stack: &mut Stack| writer::format().write(line, &parts, stack);
-        if with_stack(build).is_none() {
+        if within == Within::Nothing || with_stack(build).is_none() {
             writer::format().write_without_context(line, &parts);
         }
         writer::push(ticks, line).then_some(())

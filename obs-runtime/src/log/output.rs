@@ -22,7 +22,7 @@ impl Writing {
         Self { output, torn: false, said: false }
     }
 
-    /// Writes lines. Returns how many are lost.
+    /// Writes lines. Returns how many are lost, or may be.
     pub(super) fn write(&mut self, lines: &[&[u8]]) -> u64 {
         let mut bytes = if self.torn { b"\n".to_vec() } else { Vec::new() };
         let first = bytes.len();
@@ -42,6 +42,10 @@ impl Writing {
             eprintln!("obs: log lines can't be written: {failure}; they are dropped and counted");
         }
         self.torn = if written == 0 { self.torn } else { !bytes[..written].ends_with(b"\n") };
+        if written == bytes.len() {
+            // It took all and then failed to flush: which of them it has lost, it does not say.
+            return lines.len() as u64;
+        }
         let mut end = first;
         let whole = lines.iter().take_while(|line| {
             end += line.len();

@@ -13,9 +13,13 @@ use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-/// What one thread may log before the writer comes by: some thousand lines, as a start may print on a
-/// machine with one core. Memory is taken only as far as it is written to.
-const RING_BYTES: usize = 1024 * 1024;
+/// What one thread may log before the writer comes by: about a thousand lines.
+const RING_BYTES: usize = 256 * 1024;
+
+/// How often a thread whose ring is full lets others run before it drops a line: as long as the writer
+/// takes to wake up, or to get a core at all; and only for microseconds while it is held up by its output.
+const YIELDS: usize = 200;
+const YIELDS_FOR_OUTPUT: usize = 20;
 
 /// In front of each line: its length and its time in ticks.
 const HEADER_BYTES: usize = 12;
@@ -24,12 +28,15 @@ const HEADER_BYTES: usize = 12;
 const BUSY: Duration = Duration::from_millis(2);
 const IDLE: Duration = Duration::from_millis(50);
 
-/// How long a line waits to be written that comes after the end of the runtime.
+/// How long a line waits to be written that comes after the end of the runtime, when there may be no
+/// later. If that is not enough, the lines after it do not wait.
 const LATE: Duration = Duration::from_secs(1);
 
 static WRITER: OnceLock<Writer> = OnceLock::new();
 static RUNNING: AtomicBool = AtomicBool::new(false);
 static CLOSED: AtomicBool = AtomicBool::new(false);
+/// The writer waits for its output.
+static IN_OUTPUT: AtomicBool = AtomicBool::new(false);
 static DROPPED: AtomicU64 = AtomicU64::new(0);
 static RINGS: Rings<u8> = Rings::new(RING_BYTES);
 
@@ -113,6 +120,14 @@ pub(super) fn push(ticks: u64, line: &[u8]) -> bool {
     let Ok(len) = u32::try_from(line.len()) else { return false };
     let push = |own: &Own<u8>| {
         RINGS.write(own, |ring| {
+            for yields in 0..YIELDS {
+                let fits = ring.slots() >= HEADER_BYTES + line.len();
+                if fits || (yields >= YIELDS_FOR_OUTPUT && IN_OUTPUT.load(Ordering::Relaxed)) {
+                    break;
+                }
+                writer.thread.unpark();
+                thread::yield_now();
+            }
             // One chunk, so that the writer never sees a header without its line.
             let Ok(mut chunk) = ring.write_chunk(HEADER_BYTES + line.len()) else { return false };
             let (first, second) = chunk.as_mut_slices();
@@ -128,9 +143,9 @@ pub(super) fn push(ticks: u64, line: &[u8]) -> bool {
         })
     };
     let pushed = matches!(OWN.try_with(push), Ok(Some(true)));
-    if CLOSED.load(Ordering::Relaxed) {
-        // The process is about to end: there may be no later.
-        flush(Instant::now() + LATE);
+    if CLOSED.load(Ordering::Relaxed) && !flush(Instant::now() + LATE) {
+        // The output is stuck; whoever logs now is not to wait for it again.
+        CLOSED.store(false, Ordering::Relaxed);
     }
     pushed
 }
@@ -184,6 +199,7 @@ impl Writer {
         loop {
             let asked = lock(&self.flushes).asked;
             batch.clear();
+            batch.shrink_to(RING_BYTES);
             taken.clear();
             RINGS.read(|ring| take(ring, &mut batch, &mut taken));
             pause = if taken.is_empty() { (pause * 2).min(IDLE) } else { BUSY };
@@ -191,7 +207,9 @@ impl Writer {
             taken.sort_by_key(|line| line.ticks);
             let lines: Vec<&[u8]> = taken.iter().map(|line| &batch[line.start..line.end]).collect();
             if !lines.is_empty() {
+                IN_OUTPUT.store(true, Ordering::Relaxed);
                 let lost = output.write(&lines);
+                IN_OUTPUT.store(false, Ordering::Relaxed);
                 failing = lost > 0;
                 count_dropped(lost);
             }

@@ -6,6 +6,7 @@ use crate::subscriber::{Filter, ObsSubscriber};
 use crate::trace::Sampler;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tracing_core::Dispatch;
+use tracing_core::subscriber::NoSubscriber;
 
 /// Starts the runtime with what the environment says: short for `builder().init()`.
 ///
@@ -176,7 +177,7 @@ impl Builder {
         let lookup = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
         let environment = Environment::new(&lookup);
         // Everything that can be wrong is found before anything is changed.
-        if tracing_core::dispatcher::has_been_set() {
+        if !tracing_core::dispatcher::get_default(Dispatch::is::<NoSubscriber>) {
             return Err(InitError::SubscriberInstalled);
         }
         let disabled = environment.sdk_disabled()?;

@@ -6,6 +6,8 @@ mod spans;
 
 pub(crate) use filter::Filter;
 pub(crate) use foreign::Foreign;
+#[cfg(feature = "log")]
+pub(crate) use spans::enter;
 pub(crate) use spans::{recorded, release};
 
 use crate::context::{FrameKind, with_stack};

@@ -5,6 +5,8 @@
 
 use crate::clock;
 use crate::context::{Failures, Fields, Span, with_stack};
+#[cfg(feature = "log")]
+use crate::context::{FrameKey, FrameKind};
 use crate::trace::{self, Finished};
 use sharded_slab::{Clear, Config, Pool};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -137,6 +139,12 @@ pub(super) fn with<R>(id: &Id, run: impl FnOnce(&Span) -> R) -> Option<R> {
     complete.set(&recorded);
     drop(recorded);
     Some(run(&complete))
+}
+
+/// Enters a span on this thread, until its frame is popped.
+#[cfg(feature = "log")]
+pub(crate) fn enter(id: &Id) -> Option<FrameKey> {
+    with(id, |span| with_stack(|stack| stack.enter(span, FrameKind::Entered))).flatten()
 }
 
 /// Adds fields to a span, and to the lines of this thread if it is in that span.
