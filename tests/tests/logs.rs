@@ -128,16 +128,16 @@ fn lines_of_many_threads_are_whole_and_in_order() {
 }
 
 #[test]
-fn a_burst_of_a_few_thousand_lines_is_not_lost() {
+fn a_burst_of_two_thousand_lines_is_not_lost() {
     let recorder = recorder();
     std::thread::spawn(|| {
-        for number in 0..3_000 {
+        for number in 0..2_000 {
             tracing::info!(target: "burst", number, "one of many lines that a service prints when it starts");
         }
     })
     .join()
     .expect("no panic");
-    assert_eq!(recorder.all_lines().iter().filter(|line| line["target"] == "burst").count(), 3_000);
+    assert_eq!(recorder.all_lines().iter().filter(|line| line["target"] == "burst").count(), 2_000);
 }
 
 #[derive(Debug)]

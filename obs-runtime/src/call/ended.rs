@@ -85,6 +85,10 @@ impl Ended<'_> {
     ) -> Option<Failure> {
         let (error, level) = (error?, self.level());
         with_stack(|stack| {
+            if matches!(self.end, End::Panic) && stack.panic().is_none() {
+                // Of a panic that did not say anything, who knows whether it is the same.
+                return None;
+            }
             if matches!(self.end, End::Panic | End::Cancelled) {
                 let below = stack.fell(frame, &error.text, self.logs(level));
                 return below.then(|| Failure::new(&error.text, level));

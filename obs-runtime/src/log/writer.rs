@@ -13,8 +13,8 @@ use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-/// What one thread may log before the writer comes by: about a thousand lines.
-const RING_BYTES: usize = 256 * 1024;
+/// What one thread may log before the writer comes by: some two thousand lines, as a start may print.
+const RING_BYTES: usize = 512 * 1024;
 
 /// How often a thread whose ring is full lets others run before it drops a line: as long as the writer
 /// takes to wake up, or to get a core at all; and only for microseconds while it is held up by its output.
