@@ -1,9 +1,9 @@
-//! A collector that is not there: no call waits for it, what is lost is counted, and it is said once.
+//! A collector that is not there: what is lost is counted, and it is said once.
 
 use obs_runtime::observe;
 use obs_tests::{Lines, parse_line, scrape};
 use std::net::TcpListener;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 #[observe(fields(number))]
 fn goes_nowhere(number: u32) -> u32 {
@@ -34,13 +34,9 @@ fn an_unreachable_collector_is_counted_and_said_once() {
         .init()
         .expect("the runtime starts without its collector");
 
-    let began = Instant::now();
     for number in 0..SPANS {
         goes_nowhere(number);
     }
-    // No more than a sanity check: one attempt to connect would take longer than a thousand calls.
-    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
-
     let flushed = obs_runtime::flush(Duration::from_secs(30));
     assert!(flushed.logs && flushed.spans, "{flushed:?}");
     assert_eq!(value("obs_spans_dropped_total"), f64::from(SPANS), "every span is accounted for");
