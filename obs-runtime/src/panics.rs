@@ -23,8 +23,10 @@ fn note(info: &PanicHookInfo<'_>) {
     with_stack(|stack| stack.set_panic(text));
 }
 
-/// What the panic said that this thread is unwinding from, if that is known: not after
-/// `resume_unwind`, and not if the application has put a hook of its own in the place of ours.
+/// What the last panic said that our hook has seen since a call began on this thread.
+///
+/// Usually that is the panic that the thread is unwinding from. It is not after `resume_unwind`, for
+/// which no hook runs, and there is none if the application has put a hook of its own in the place of ours.
 pub(crate) fn last() -> Option<String> {
     with_stack(|stack| stack.panic()).flatten()
 }

@@ -318,8 +318,9 @@ fn forged_and_stale_ids_are_survived() {
             dispatch.try_close(mine.id().expect("enabled"));
         }
     });
-    mine.in_scope(|| tracing::info!("still here"));
-    assert_eq!(recorder.calls("innermost", "panic"), 0.0);
+    mine.in_scope(|| tracing::info!(target: "forged", "still here"));
+    assert_eq!(TraceContext::current(), None, "nothing is left on the stack");
+    assert_eq!(recorder.all_lines().iter().filter(|line| line["target"] == "forged").count(), 1);
 }
 
 #[observe(fields(user = tracing::field::Empty))]
