@@ -3,7 +3,7 @@
 use crate::args::{Args, Recorded};
 use crate::errors::Errors;
 use crate::function::{Function, Returned, Shape};
-use crate::model::{Failures, Label, Model, Name};
+use crate::model::{Failures, Field, Label, Model, Name};
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
@@ -175,15 +175,7 @@ fn enter(model: &Model) -> TokenStream {
         let (ty, value) = (with_inferred_lifetimes(ty), reference(value));
         quote_spanned!(*span=> .with(#runtime::__private::values::<#ty>(), #value))
     });
-    let values = fields.iter().map(|field| {
-        let value = reference(&field.value);
-        let span = field.value.span();
-        match field.how {
-            Recorded::Value => quote_spanned!(span=> #runtime::__private::value(#value)),
-            Recorded::Display => quote_spanned!(span=> &#runtime::__private::display(#value)),
-            Recorded::Debug => quote_spanned!(span=> &#runtime::__private::debug(#value)),
-        }
-    });
+    let values = field_values(runtime, fields);
     quote! {
         let #site = { #declaration };
         let mut #call = #runtime::__private::Call::new(#site);
@@ -191,6 +183,22 @@ fn enter(model: &Model) -> TokenStream {
             #call.begin(#runtime::__private::labels() #(#labels)*, &[#(#values),*]);
         }
     }
+}
+
+/// The values of fields, as `tracing` takes them.
+pub(crate) fn field_values<'a>(
+    runtime: &'a impl ToTokens,
+    fields: &'a [Field],
+) -> impl Iterator<Item = TokenStream> + 'a {
+    fields.iter().map(move |field| {
+        let value = reference(&field.value);
+        let span = field.value.span();
+        match field.how {
+            Recorded::Value => quote_spanned!(span=> #runtime::__private::value(#value)),
+            Recorded::Display => quote_spanned!(span=> &#runtime::__private::display(#value)),
+            Recorded::Debug => quote_spanned!(span=> &#runtime::__private::debug(#value)),
+        }
+    })
 }
 
 /// The static that describes the function, in a block of its own so that no name meets a user's.

@@ -6,6 +6,7 @@
 //! reported at once, beside the user's item.
 
 mod args;
+mod context;
 mod errors;
 mod expand;
 mod function;
@@ -121,4 +122,11 @@ pub fn observe(arguments: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_derive(Label, attributes(label))]
 pub fn derive_label(item: TokenStream) -> TokenStream {
     label::derive(item.into()).into()
+}
+
+/// The proc macro behind `obs_runtime::context!`.
+#[doc(hidden)]
+#[proc_macro]
+pub fn context(input: TokenStream) -> TokenStream {
+    context::expand(input.into()).into()
 }

@@ -101,7 +101,7 @@ impl Model {
     /// Checks the arguments against the function. With a mistake noted there is no model.
     pub(crate) fn build(args: Args, function: Function, errors: &mut Errors) -> Option<Self> {
         check_function(&function, errors);
-        let fields = fields(args.fields, errors);
+        let fields = fields(args.fields.unwrap_or_default(), errors);
         let labels = labels(args.labels, &function, errors);
         let err = args.err.unwrap_or_default();
         let ok = args.ok.unwrap_or_default();
@@ -296,9 +296,10 @@ fn respan(ty: &Type, span: Span) -> Type {
     syn::parse2(spanned(quote!(#ty), span)).unwrap_or_else(|_| ty.clone())
 }
 
-fn fields(args: Option<Vec<FieldArg>>, errors: &mut Errors) -> Vec<Field> {
+/// Fields that a log line has room for, each once.
+pub(crate) fn fields(args: Vec<FieldArg>, errors: &mut Errors) -> Vec<Field> {
     let mut fields: Vec<Field> = Vec::new();
-    for FieldArg { name, span, how, value } in args.unwrap_or_default() {
+    for FieldArg { name, span, how, value } in args {
         if RESERVED_FIELDS.contains(&name.as_str()) {
             errors.at(
                 span,

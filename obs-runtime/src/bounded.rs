@@ -44,6 +44,12 @@ impl<Tag: 'static, const N: usize> Bounded<Tag, N> {
         Self { index: Values::of::<Tag, N>().index(value.as_ref()), tag: PhantomData }
     }
 
+    /// The label `other`, for what is known to be none of the set: it is not counted as folded.
+    #[must_use]
+    pub fn other() -> Self {
+        Self { index: N, tag: PhantomData }
+    }
+
     /// The text that the metric will show.
     #[must_use]
     pub fn as_str(&self) -> &'static str {

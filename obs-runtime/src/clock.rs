@@ -45,9 +45,25 @@ impl Anchor {
 
     const MAX_AGE_NANOS: u64 = 1_000_000_000;
 
+    /// Reads both clocks, the one between two readings of the other. A thread that is put aside meanwhile
+    /// tries again.
     fn take() -> Self {
-        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self { ticks: now(), unix_nanos: u64::try_from(unix.as_nanos()).unwrap_or(u64::MAX) }
+        const TRIES: usize = 8;
+        const CLOSE_ENOUGH_NANOS: u64 = 1_000;
+        let mut closest = (u64::MAX, Self::NONE);
+        for _ in 0..TRIES {
+            let before = now();
+            let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            let apart = now().saturating_sub(before);
+            if apart < closest.0 {
+                let unix_nanos = u64::try_from(unix.as_nanos()).unwrap_or(u64::MAX);
+                closest = (apart, Self { ticks: before + apart / 2, unix_nanos });
+            }
+            if nanos(apart) <= CLOSE_ENOUGH_NANOS {
+                break;
+            }
+        }
+        closest.1
     }
 
     /// Nanoseconds since the epoch at a tick not long ago.

@@ -25,7 +25,15 @@
 //! | `log` | log lines on stdout, records of the `log` crate included | yes |
 //! | `prometheus` | [`metrics`]: a `prometheus-client` registry and its text | yes |
 //! | `admin` | [`admin`]: a server for `/metrics` and `/health/*` | yes |
-//! | `otlp` | spans to an OpenTelemetry collector over HTTP/protobuf | no |
+//! | `tokio` | [`task`]: tasks that take the context along | with `admin` |
+//! | `rayon` | [`rayon`]: the same for its threads | no |
+//! | `http` | [`http`]: layers for servers and clients | no |
+//! | `axum` | the same, with the route that `axum` has matched | no |
+//! | `reqwest` | the same, for requests of `reqwest` | no |
+//! | `otlp` | spans, log records and metrics to an OpenTelemetry collector, over HTTP | no |
+//! | `otlp-grpc` | the same over gRPC | no |
+//! | `otlp-tls` | the same over TLS | no |
+//! | `opentelemetry` | code that uses the OpenTelemetry API directly is in our spans, and ours in its | no |
 
 #![forbid(unsafe_code)]
 // Much of the core exists for the outputs to read. With all of them on, nothing is exempt.
@@ -42,14 +50,18 @@ pub mod admin;
 mod bounded;
 mod budget;
 mod call;
+mod carry;
 mod clock;
 mod context;
 mod export;
+#[cfg(feature = "http")]
+pub mod http;
 mod label;
 #[cfg(feature = "log")]
 mod log;
 mod outcome;
 mod panics;
+pub mod propagation;
 mod rings;
 mod setup;
 mod site;
@@ -59,12 +71,19 @@ mod subscriber;
 mod trace;
 
 pub use bounded::Bounded;
+#[cfg(feature = "rayon")]
+pub use carry::rayon;
+#[cfg(feature = "tokio")]
+pub use carry::task;
+pub use carry::{Context, Entered, InContext, thread};
+#[cfg(feature = "otlp")]
+pub use export::otlp::{OtlpCompression, OtlpProtocol};
 pub use label::Label;
 #[cfg(feature = "log")]
 pub use log::Format as LogFormat;
 pub use obs_macros::{Label, observe};
 pub use setup::{Builder, Flushed, Guard, InitError, builder, flush, init};
-pub use trace::{ParseTraceparentError, Sampler, Scope, Scoped, TraceContext};
+pub use trace::{ParseTraceparentError, Sampler, TraceContext};
 
 #[cfg(all(doctest, feature = "prometheus", feature = "otlp"))]
 #[doc = include_str!("../../README.md")]

@@ -15,6 +15,8 @@ pub enum Outcome<'a> {
         kind: usize,
         /// The error.
         error: ErrorRef<'a>,
+        /// Its type.
+        type_name: &'static str,
     },
 }
 
@@ -151,7 +153,9 @@ pub mod probe {
     fn result<'a, T, E>(result: &'a Result<T, E>, error: impl FnOnce(&'a E) -> ErrorRef<'a>) -> Outcome<'a> {
         match result {
             Ok(_) => Outcome::Ok,
-            Err(failure) => Outcome::Error { kind: 0, error: error(failure) },
+            Err(failure) => {
+                Outcome::Error { kind: 0, error: error(failure), type_name: std::any::type_name::<E>() }
+            }
         }
     }
 

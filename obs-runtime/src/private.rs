@@ -1,16 +1,21 @@
 //! All that generated code may name. Not for use by hand: it changes without notice.
 #![allow(missing_docs, reason = "documented where they are defined")]
 
+pub use crate::__obs_names as names;
 pub use crate::__obs_outcome as outcome;
 pub use crate::__obs_site as site;
+use crate::Context;
 pub use crate::call::{Call, Running};
 pub use crate::label::{Dimension, LabelIndex, MetricLabel, Values, nth, values};
 pub use crate::outcome::{DisplayRef, ErrorRef, Outcome, probe};
 pub use crate::site::{SITES, Site, SpanKind, Spec};
 pub use core::option::Option;
 pub use linkme;
+pub use obs_macros::context;
+use tracing_core::Callsite;
 pub use tracing_core::callsite::Identifier;
 pub use tracing_core::field::{FieldSet, Value, debug, display};
+use tracing_core::subscriber::Interest;
 pub use tracing_core::{Kind, Level, Metadata};
 
 /// The text of a label's value.
@@ -34,6 +39,49 @@ impl<T: Value> FieldValue for T {}
 #[inline]
 pub fn value<'a, T: FieldValue>(value: &'a T) -> &'a (dyn Value + 'a) {
     value
+}
+
+/// The names of a context's fields: a static for each `context!`.
+#[derive(Debug)]
+pub struct Names(Metadata<'static>);
+
+impl Names {
+    /// Used by the `names!` macro.
+    #[must_use]
+    pub const fn new(fields: FieldSet, module: &'static str) -> Self {
+        Self(Metadata::new("context", module, Level::ERROR, None, None, None, fields, Kind::SPAN))
+    }
+}
+
+impl Callsite for Names {
+    fn set_interest(&self, _: Interest) {}
+
+    fn metadata(&self) -> &Metadata<'_> {
+        &self.0
+    }
+}
+
+/// Declares the static of a `context!` and evaluates to a reference to it.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __obs_names {
+    ([$($name:expr),*]) => {{
+        static NAMES: $crate::__private::Names = $crate::__private::Names::new(
+            $crate::__private::FieldSet::new(&[$($name),*], $crate::__private::Identifier(&NAMES)),
+            ::core::module_path!(),
+        );
+        &NAMES
+    }};
+}
+
+/// The context of `context!`.
+#[must_use]
+pub fn context_of(names: &'static Names, values: &[&dyn Value]) -> Context {
+    Context::of_fields(|fields| {
+        for (field, value) in names.0.fields().iter().zip(values) {
+            value.record(&field, fields);
+        }
+    })
 }
 
 /// The labels of a call, none yet.

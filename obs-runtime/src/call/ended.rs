@@ -1,19 +1,30 @@
 //! What there is to say of a call that has ended: its line, its span, and a word to its caller.
 
-use crate::context::{Failure, Failures, FrameKey, with_stack};
+use crate::context::{Failure, Failures, FrameKey, Notes, with_stack};
 use crate::outcome::ErrorRef;
 use crate::site::Site;
-use crate::trace::{self, Finished, SpanError};
+use crate::trace::{self, Attributes, Finished, SpanError};
 use crate::{panics, subscriber};
 use tracing_core::Level;
 
 /// How a call ended.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum End<'a> {
+pub(crate) enum End<'a> {
     Ok,
-    Error { kind: usize, error: ErrorRef<'a> },
+    Error { kind: usize, error: ErrorRef<'a>, type_name: &'static str },
     Panic,
     Cancelled,
+}
+
+/// What there is to say of a call that its function does not know.
+#[derive(Debug, Default)]
+pub(crate) struct Details {
+    /// The span's name, if it is not the function's.
+    pub(crate) name: Option<String>,
+    /// Attributes of the span alone.
+    pub(crate) attributes: Attributes,
+    /// Its failure says no more than that something below has failed.
+    pub(crate) reports_others: bool,
 }
 
 /// A call that has ended.
@@ -25,6 +36,7 @@ pub(super) struct Ended<'a> {
     /// In ticks.
     pub(super) from: u64,
     pub(super) until: u64,
+    pub(super) details: Details,
 }
 
 impl Ended<'_> {
@@ -34,14 +46,18 @@ impl Ended<'_> {
     }
 
     /// Says all there is to say, and leaves the call's frame.
-    pub(super) fn conclude(self, frame: FrameKey, failures: Failures) {
+    pub(super) fn conclude(self, frame: FrameKey, failures: Failures, mut notes: Notes) {
         // First, for it runs the user's code, which may ask for the span.
-        let error = self.end.error(self.site);
+        let mut error = self.end.error(self.site);
         let id = with_stack(|stack| stack.frame(frame).and_then(|frame| frame.id)).flatten();
         if let Some((id, recorded)) = id.and_then(|id| Some((id, subscriber::recorded(id)?))) {
             with_stack(|stack| stack.record(id, &recorded));
         }
         let handed_on = self.handed_on(frame, failures, error.as_ref());
+        if let Some(error) = error.as_mut().filter(|_| handed_on.is_some()) {
+            // The span below that failed first has the exception.
+            error.exception = None;
+        }
         // The call below that failed first has logged it.
         let level = if handed_on.is_some() { Level::DEBUG } else { self.level() };
         if self.logs(level) {
@@ -50,29 +66,35 @@ impl Ended<'_> {
         let written = error.as_ref().filter(|_| self.logs(self.level()));
         let failure = handed_on.or_else(|| written.map(|error| Failure::new(&error.text, self.level())));
         let span = with_stack(|stack| {
-            let seen = stack.frame(frame).map(|frame| (frame.trace, frame.parent));
-            let fields = stack.own_fields(frame);
-            stack.pop(frame);
-            if let Some(failure) = failure.filter(|_| matches!(self.end, End::Error { .. })) {
+            let carried = stack.carried().cloned();
+            let fields = stack.span_fields(frame);
+            let left = stack.pop(frame);
+            if let Some(failure) = failure.filter(|_| matches!(self.end, End::Error { .. } | End::Panic)) {
                 stack.note_failure(&failure);
             }
-            seen.map(|(trace, parent)| (trace, parent, fields))
+            left.map(|left| (left, fields, carried))
         });
         if let Some(id) = id {
+            notes.append(&mut subscriber::take_notes(id));
             subscriber::release(id);
         }
-        let Some(Some((trace, parent, fields))) = span else { return trace::passed_over(self.site) };
-        let Some(trace) = trace.filter(|trace| trace.sampled && self.site.spans()) else { return };
+        let Some(Some((mut left, fields, carried))) = span else { return trace::passed_over(self.site) };
+        let Some(trace) = left.trace.filter(|_| left.exported) else { return };
+        notes.append(&mut left.notes);
         trace::submit(Finished {
             metadata: &self.site.metadata,
+            name: self.details.name,
+            attributes: self.details.attributes,
             call: Some((self.site, self.series)),
             trace,
-            parent: parent.map(|parent| (parent.span_id, parent.remote)),
+            parent: left.parent.map(|parent| (parent.span_id, parent.remote)),
             started: self.from,
             ended: self.until,
             outcome: self.end.name(),
             error,
             fields,
+            notes,
+            carried,
         });
     }
 
@@ -94,6 +116,9 @@ impl Ended<'_> {
                 return below.then(|| Failure::new(&error.text, level));
             }
             failures.append(&mut stack.take_failures(frame));
+            if self.details.reports_others {
+                return failures.any(level);
+            }
             failures.handed_on(&error.text, level)
         })
         .flatten()
@@ -136,11 +161,12 @@ impl Ended<'_> {
         crate::log::call_ended(&crate::log::CallEnded {
             level,
             target: self.site.metadata.target(),
-            message: format_args!("{name} {happened}"),
+            message: format_args!("{} {happened}", self.details.name.as_deref().unwrap_or(name)),
             ended: self.until,
             outcome: self.end.name(),
             error: error.filter(|_| !matches!(self.end, End::Cancelled)),
             labels: self.site.shape().map(|shape| self.site.labels(shape, self.series)).unwrap_or_default(),
+            attributes: &self.details.attributes,
             nanos: crate::clock::nanos(self.ticks()),
         });
     }
@@ -165,14 +191,17 @@ impl End<'_> {
     fn error(self, site: &Site) -> Option<SpanError> {
         match self {
             Self::Ok => None,
-            Self::Error { kind, error } => Some(SpanError {
+            Self::Error { kind, error, type_name } => Some(SpanError {
                 kind: site.spec.error_kinds.map(|kinds| (kinds.value)(kind).into_owned()),
                 text: error.text(),
+                exception: Some(type_name).filter(|name| !name.is_empty()),
             }),
-            Self::Panic => {
-                Some(SpanError { kind: None, text: panics::last().unwrap_or_else(|| "panicked".to_owned()) })
-            }
-            Self::Cancelled => Some(SpanError { kind: None, text: "cancelled".to_owned() }),
+            Self::Panic => Some(SpanError {
+                kind: None,
+                text: panics::last().unwrap_or_else(|| "panicked".to_owned()),
+                exception: Some("panic"),
+            }),
+            Self::Cancelled => Some(SpanError { kind: None, text: "cancelled".to_owned(), exception: None }),
         }
     }
 }

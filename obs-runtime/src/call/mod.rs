@@ -5,10 +5,11 @@ mod running;
 
 pub use running::Running;
 
-use ended::{End, Ended};
+use ended::Ended;
+pub(crate) use ended::{Details, End};
 use running::Entered;
 
-use crate::context::{Failures, FrameKey, FrameKind, Span, with_stack};
+use crate::context::{Failures, FrameKey, FrameKind, Notes, Span, with_stack};
 use crate::label::{LabelIndex, Values};
 use crate::outcome::Outcome;
 use crate::site::Site;
@@ -161,10 +162,11 @@ impl Call {
     #[inline]
     pub fn leave(&mut self, outcome: Outcome<'_>) {
         if self.progress != Progress::Silent {
-            self.end(match outcome {
+            let end = match outcome {
                 Outcome::Ok => End::Ok,
-                Outcome::Error { kind, error } => End::Error { kind, error },
-            });
+                Outcome::Error { kind, error, type_name } => End::Error { kind, error, type_name },
+            };
+            self.end(end, Details::default());
         }
     }
 
@@ -172,12 +174,15 @@ impl Call {
     #[inline]
     pub fn leave_with_kind<K: Label, T>(&mut self, outcome: Outcome<'_>, result: &Result<T, K>) {
         self.leave(match (outcome, result) {
-            (Outcome::Error { error, .. }, Err(kind)) => Outcome::Error { kind: kind.index(), error },
+            (Outcome::Error { error, type_name, .. }, Err(kind)) => {
+                Outcome::Error { kind: kind.index(), error, type_name }
+            }
             (outcome, _) => outcome,
         });
     }
 
-    fn end(&mut self, end: End<'_>) {
+    /// Ends the call, with what else there is to say of it.
+    pub(crate) fn end(&mut self, end: End<'_>, details: Details) {
         let ended = clock::now();
         self.progress = Progress::Silent;
         let Some(shape) = self.site.shape() else { return };
@@ -186,7 +191,7 @@ impl Call {
         if self.site.spec.metrics {
             store::finished(shape, series, ticks);
         }
-        let call = Ended { site: self.site, end, series, from: self.started, until: ended };
+        let call = Ended { site: self.site, end, series, from: self.started, until: ended, details };
         let frame = match std::mem::replace(&mut self.span, Open::Nowhere) {
             Open::Nowhere => return,
             Open::Foreign(foreign) => return foreign.close(),
@@ -197,18 +202,18 @@ impl Call {
                 return;
             }
             Open::Own(span) if call.is_quiet() && span.unseen() => return,
-            Open::Frame(frame) => Some((frame, Failures::new())),
+            Open::Frame(frame) => Some((frame, Failures::new(), Notes::new())),
             Open::Own(mut span) => {
-                let failures = std::mem::take(&mut span.failures);
+                let (failures, notes) = (std::mem::take(&mut span.failures), std::mem::take(&mut span.notes));
                 let entered = with_stack(|stack| stack.enter(&span, FrameKind::Observed));
                 if let (None, Some(id)) = (entered, span.id) {
                     subscriber::release(id);
                 }
-                entered.map(|frame| (frame, failures))
+                entered.map(|frame| (frame, failures, notes))
             }
         };
         match frame {
-            Some((frame, failures)) => call.conclude(frame, failures),
+            Some((frame, failures, notes)) => call.conclude(frame, failures, notes),
             None => trace::passed_over(self.site),
         }
     }
@@ -227,12 +232,21 @@ impl Call {
     }
 }
 
+impl Call {
+    /// How the call has ended if it is dropped now.
+    pub(crate) fn dropped(&self) -> Option<End<'static>> {
+        match self.progress {
+            Progress::Silent => None,
+            Progress::Begun if self.site.spec.future => Some(End::Cancelled),
+            Progress::Begun | Progress::Polling => Some(End::Panic),
+        }
+    }
+}
+
 impl Drop for Call {
     fn drop(&mut self) {
-        match self.progress {
-            Progress::Silent => {}
-            Progress::Begun if self.site.spec.future => self.end(End::Cancelled),
-            Progress::Begun | Progress::Polling => self.end(End::Panic),
+        if let Some(end) = self.dropped() {
+            self.end(end, Details::default());
         }
     }
 }

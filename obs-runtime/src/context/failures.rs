@@ -54,6 +54,13 @@ impl Failures {
     }
 }
 
+impl Failures {
+    /// The last failure below whose line was at least as severe.
+    pub(crate) fn any(&self, level: Level) -> Option<Failure> {
+        self.0.iter().rev().find(|below| below.written <= level_number(level)).cloned()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

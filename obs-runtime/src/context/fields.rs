@@ -23,6 +23,8 @@ pub(crate) struct Entry {
     start: u32,
     value: u32,
     end: u32,
+    /// Whether it came with a context, and so belongs to every span below.
+    pub(super) shared: bool,
 }
 
 /// Keys of every line, which no field may write a second time.
@@ -107,7 +109,6 @@ impl Fields {
     }
 
     /// The value as JSON.
-    #[cfg(any(feature = "log", feature = "otlp"))]
     pub(crate) fn value(&self, entry: &Entry) -> &[u8] {
         &self.bytes[entry.value as usize..entry.end as usize - 1]
     }
@@ -128,6 +129,7 @@ impl Fields {
                     start: offset(start),
                     value: offset(start) + (entry.value - entry.start),
                     end: offset(self.bytes.len()),
+                    shared: entry.shared,
                 });
             }
         }
@@ -149,11 +151,24 @@ impl Fields {
         let value = offset(self.bytes.len());
         write(&mut self.bytes);
         self.bytes.push(b',');
-        self.entries.push(Entry { start, value, end: offset(self.bytes.len()) });
+        self.entries.push(Entry { start, value, end: offset(self.bytes.len()), shared: false });
+    }
+
+    /// All that belong to every span below.
+    pub(super) fn share(&mut self) {
+        self.entries.iter_mut().for_each(|entry| entry.shared = true);
+    }
+
+    /// The fields of a span that sees `visible` and has brought what is behind the first `inherited`.
+    pub(super) fn of_span(&self, visible: &[Entry], inherited: usize) -> Self {
+        let mut fields = Self::new();
+        let (above, own) = visible.split_at(inherited.min(visible.len()));
+        fields.extend(self, above, |entry| entry.shared);
+        fields.extend(self, own, |_| true);
+        fields
     }
 
     /// Appends a string field.
-    #[cfg(feature = "log")]
     pub(crate) fn push_str(&mut self, key: &str, value: &str) {
         self.push(key, |out| write_string(out, value));
     }

@@ -5,6 +5,30 @@ use crate::trace::{self, TraceContext};
 use std::hash::{BuildHasher, RandomState};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+/// What a span is called in its trace, and what its parent is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Identity {
+    pub(crate) trace: Option<TraceContext>,
+    /// Whether that is a span in another process.
+    pub(crate) remote: bool,
+    pub(crate) parent: Option<Parent>,
+    /// Whether it is the span's own, and not the one above it.
+    pub(crate) own: bool,
+}
+
+impl Identity {
+    /// Of what has no identity but the one above it.
+    pub(super) fn of(above: Option<(TraceContext, bool)>) -> Self {
+        let (trace, remote) = above.unzip();
+        Self { trace, remote: remote.unwrap_or(false), parent: None, own: false }
+    }
+
+    /// Whether a span of this identity is exported when it ends.
+    pub(super) fn exported(&self) -> bool {
+        self.own && self.trace.is_some_and(|trace| trace.sampled)
+    }
+}
+
 /// Makes ids for the spans of one thread.
 pub(crate) struct Identities {
     random: Option<fastrand::Rng>,
@@ -18,7 +42,7 @@ impl Identities {
     }
 
     /// The identity of a span below another, which may be in another process, and its parent's.
-    pub(super) fn below(&mut self, above: Option<(TraceContext, bool)>) -> (TraceContext, Option<Parent>) {
+    pub(super) fn below(&mut self, above: Option<(TraceContext, bool)>) -> Identity {
         let (trace_id, sampled) = match above {
             Some((trace, false)) => (trace.trace_id, trace.sampled),
             Some((trace, true)) => (trace.trace_id, trace::sampled(trace.trace_id, Some(trace.sampled))),
@@ -30,7 +54,14 @@ impl Identities {
         };
         let parent = above.map(|(trace, remote)| Parent { span_id: trace.span_id, remote });
         let span_id = self.random().u64(..).max(1);
-        (TraceContext { trace_id, span_id, sampled: sampled && !self.quiet }, parent)
+        let trace = TraceContext { trace_id, span_id, sampled: sampled && !self.quiet };
+        Identity { trace: Some(trace), remote: false, parent, own: true }
+    }
+
+    /// Random bytes, for ids of other kinds.
+    #[cfg(feature = "http")]
+    pub(super) fn fill(&mut self, bytes: &mut [u8]) {
+        self.random().fill(bytes);
     }
 
     fn random(&mut self) -> &mut fastrand::Rng {

@@ -109,7 +109,6 @@ fn escape(out: &mut Vec<u8>, text: &str) {
 }
 
 /// The text of a JSON string that this module wrote, without its quotes; other values as they are.
-#[cfg(any(feature = "log", feature = "otlp"))]
 pub(crate) fn unescape(json: &[u8]) -> String {
     let text = String::from_utf8_lossy(json);
     let Some(inner) = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')) else {

@@ -1,21 +1,27 @@
 //! Context: what is true of everything that happens below a span, on one thread's stack of frames.
 
+#[cfg(feature = "opentelemetry")]
+mod api;
+mod carried;
 mod failures;
 mod fields;
 mod identity;
 mod json;
+mod notes;
+mod scope;
 mod span;
 mod stack;
 
+pub(crate) use carried::Carried;
 pub(crate) use failures::{Failure, Failures};
 #[cfg(feature = "log")]
 pub(crate) use fields::Entry;
 pub(crate) use fields::Fields;
 #[cfg(feature = "prometheus")]
 pub(crate) use fields::left_out;
-#[cfg(any(feature = "log", feature = "otlp"))]
 pub(crate) use json::unescape;
 #[cfg(feature = "log")]
 pub(crate) use json::{write_formatted, write_string};
+pub(crate) use notes::{EventFields, Notes, SpanEvent};
 pub(crate) use span::Span;
 pub(crate) use stack::{Frame, FrameKey, FrameKind, Stack, with_stack};

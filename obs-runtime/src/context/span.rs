@@ -1,9 +1,12 @@
 //! A span off the stack: what has to survive while a future waits, or another thread holds the span.
 
 use super::fields::Entry;
-use super::{Failures, Fields};
+use super::identity::Identity;
+use super::notes::Notes;
+use super::{Carried, Failures, Fields};
 use crate::trace::TraceContext;
 use std::fmt;
+use std::sync::Arc;
 use tracing_core::Metadata;
 
 /// An open span that is entered now and then, by one thread or another.
@@ -13,6 +16,8 @@ pub(crate) struct Span {
     pub(crate) function: Option<&'static str>,
     /// The identity that log lines and children see: the span's own, or its parent's where it has none.
     pub(crate) trace: Option<TraceContext>,
+    /// Whether that is the identity of a span in another process.
+    pub(crate) remote: bool,
     pub(crate) parent: Option<Parent>,
     /// Inherited fields, then the span's own.
     pub(crate) fields: Fields,
@@ -21,6 +26,11 @@ pub(crate) struct Span {
     /// Whether two fields have the same key.
     pub(crate) shadows: bool,
     pub(crate) failures: Failures,
+    /// What the request carries besides, inherited or its own.
+    pub(crate) carried: Option<Arc<Carried>>,
+    /// Whether it is exported when it ends.
+    pub(crate) exported: bool,
+    pub(crate) notes: Notes,
     /// The number by which `tracing` knows the span, if anybody asked for it.
     pub(crate) id: Option<u64>,
 }
@@ -35,21 +45,32 @@ pub(crate) struct Parent {
 
 impl Span {
     /// A span that has no fields yet.
-    pub(crate) fn new(
-        metadata: &'static Metadata<'static>,
-        trace: Option<TraceContext>,
-        parent: Option<Parent>,
-    ) -> Self {
+    pub(crate) fn new(metadata: &'static Metadata<'static>, identity: Identity) -> Self {
         Self {
             metadata,
             function: None,
-            trace,
-            parent,
+            trace: identity.trace,
+            remote: identity.remote,
+            parent: identity.parent,
+            carried: None,
+            exported: identity.exported(),
+            notes: Notes::new(),
             fields: Fields::new(),
             inherited: 0,
             shadows: false,
             failures: Failures::new(),
             id: None,
+        }
+    }
+
+    /// The same, less what has happened in it.
+    pub(crate) fn copied(&self) -> Self {
+        Self {
+            fields: self.fields.clone(),
+            carried: self.carried.clone(),
+            failures: Failures::new(),
+            notes: Notes::new(),
+            ..*self
         }
     }
 
@@ -71,6 +92,11 @@ impl Span {
         record(&mut self.fields);
         let (old, new) = self.fields.all().split_at(before);
         self.shadows |= new.iter().any(|entry| self.fields.shadowed(entry, &self.fields, old));
+    }
+
+    /// Its own fields, and those that contexts around it have brought.
+    pub(crate) fn exported_fields(&self) -> Fields {
+        self.fields.of_span(self.fields.all(), self.inherited)
     }
 
     /// Sets fields of the span's own.

@@ -6,42 +6,56 @@
 
 use super::failures::{Failure, Failures};
 use super::fields::Entry;
-use super::identity::Identities;
+use super::identity::{Identities, Identity};
+use super::notes::Notes;
 use super::span::Parent;
-use super::{Fields, Span};
+use super::{Carried, Fields, Span};
 use crate::site::Site;
 use crate::trace::TraceContext;
 use std::cell::RefCell;
 use std::ops::Range;
+use std::sync::Arc;
 use tracing_core::Metadata;
 
 /// A span that this thread is in.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each says another thing, and none of them a state")]
 pub(crate) struct Frame {
     /// Names the frame on its stack.
-    key: FrameKey,
+    pub(super) key: FrameKey,
     pub(crate) kind: FrameKind,
     pub(crate) metadata: Option<&'static Metadata<'static>>,
     /// The nearest observed function, this frame's own included.
     pub(crate) function: Option<&'static str>,
     /// The identity that log lines and children see.
     pub(crate) trace: Option<TraceContext>,
+    /// Whether that is the identity of a span in another process.
+    pub(crate) remote: bool,
     pub(crate) parent: Option<Parent>,
+    /// What the request carries besides, if this frame brought it.
+    pub(crate) carried: Option<Arc<Carried>>,
+    /// Whether it is a span that is exported when it ends.
+    pub(crate) exported: bool,
+    /// What happened in it, for the exporter.
+    pub(crate) notes: Notes,
     pub(crate) failures: Failures,
     /// The number by which `tracing` knows the span, if anybody asked for it.
     pub(crate) id: Option<u64>,
     /// Whether it brought all it sees along. Otherwise it also sees what the frame below it sees.
-    whole: bool,
+    pub(super) whole: bool,
     /// The first field that is visible here.
-    base: usize,
+    pub(super) base: usize,
     /// The first field that this frame brought.
-    start: usize,
+    pub(super) start: usize,
     /// The first field of its own, behind those it copied from elsewhere.
-    own: usize,
+    pub(super) own: usize,
     /// Whether two visible fields have the same key.
-    shadows: bool,
+    pub(super) shadows: bool,
     /// Whether fields were recorded since it was entered.
     recorded: bool,
+    /// Makes it current for the OpenTelemetry API too, as long as the frame is there.
+    #[cfg(feature = "opentelemetry")]
+    api: Option<super::api::Current>,
 }
 
 /// Names a frame as long as it is on its thread's stack.
@@ -55,15 +69,15 @@ pub(crate) enum FrameKind {
     Observed,
     /// A span that `tracing` entered.
     Entered,
-    /// A parent in another process.
-    Remote,
+    /// A context without a span of its own.
+    Scope,
 }
 
 /// The spans that a thread is in.
 pub(crate) struct Stack {
-    frames: Vec<Frame>,
+    pub(super) frames: Vec<Frame>,
     last_key: u64,
-    fields: Fields,
+    pub(super) fields: Fields,
     identities: Identities,
     /// The last call that ended without returning, see [`Stack::fell`].
     fallen: Option<Fallen>,
@@ -136,7 +150,9 @@ impl Stack {
         let mut frame = self.frame_here(FrameKind::Observed);
         record(&mut self.fields);
         frame.shadows |= self.shadows(frame.base..frame.start, frame.start..self.fields.len());
-        (frame.trace, frame.parent) = self.identity(site.spans());
+        let identity = self.identity(site.spans());
+        (frame.trace, frame.remote, frame.parent) = (identity.trace, identity.remote, identity.parent);
+        frame.exported = identity.exported();
         frame.metadata = Some(&site.metadata);
         frame.function = Some(site.function());
         self.push(frame)
@@ -151,9 +167,10 @@ impl Stack {
         record: impl FnOnce(&mut Fields),
     ) -> Span {
         self.go_on();
-        let (trace, parent) = self.identity(identity);
-        let mut span = Span::new(metadata, trace, parent);
+        let identity = self.identity(identity);
+        let mut span = Span::new(metadata, identity);
         span.function = function;
+        span.carried = self.carried().cloned();
         if let Some(top) = self.top() {
             span.inherit(&self.fields, self.visible(top), top.shadows);
             span.function = function.or(top.function);
@@ -171,7 +188,9 @@ impl Stack {
         frame.shadows = span.shadows;
         frame.metadata = Some(span.metadata);
         frame.function = span.function;
-        (frame.trace, frame.parent) = (span.trace, span.parent);
+        (frame.trace, frame.remote, frame.parent) = (span.trace, span.remote, span.parent);
+        frame.carried.clone_from(&span.carried);
+        frame.exported = span.exported;
         frame.id = span.id;
         self.fields.extend(&span.fields, span.fields.all(), |_| true);
         self.push(frame)
@@ -183,15 +202,8 @@ impl Stack {
         self.enter(span, FrameKind::Observed)
     }
 
-    /// Enters a place that brings an identity and no fields.
-    pub(crate) fn push_scope(&mut self, trace: TraceContext, kind: FrameKind) -> FrameKey {
-        let mut frame = self.frame_here(kind);
-        frame.trace = Some(trace);
-        self.push(frame)
-    }
-
     /// A frame that sees what the innermost one sees, and has nothing of its own yet.
-    fn frame_here(&mut self, kind: FrameKind) -> Frame {
+    pub(super) fn frame_here(&mut self, kind: FrameKind) -> Frame {
         let start = self.fields.begin_scope();
         let top = self.top();
         Frame {
@@ -200,7 +212,11 @@ impl Stack {
             metadata: None,
             function: top.and_then(|top| top.function),
             trace: None,
+            remote: false,
             parent: None,
+            carried: None,
+            exported: false,
+            notes: Notes::new(),
             failures: Failures::new(),
             id: None,
             whole: top.is_none(),
@@ -209,14 +225,31 @@ impl Stack {
             own: start,
             shadows: top.is_some_and(|top| top.shadows),
             recorded: false,
+            #[cfg(feature = "opentelemetry")]
+            api: None,
         }
     }
 
-    fn push(&mut self, frame: Frame) -> FrameKey {
+    pub(super) fn push(&mut self, frame: Frame) -> FrameKey {
         let key = frame.key;
         self.last_key = key.0;
+        #[cfg(feature = "opentelemetry")]
+        let below = self.top().and_then(|below| below.trace);
         self.frames.push(frame);
+        #[cfg(feature = "opentelemetry")]
+        self.make_current(below);
         key
+    }
+
+    /// Tells the OpenTelemetry API of the innermost frame, if that brings anything new.
+    #[cfg(feature = "opentelemetry")]
+    fn make_current(&mut self, below: Option<TraceContext>) {
+        let carried = self.carried().cloned();
+        let Some(top) = self.top_mut() else { return };
+        if top.trace != below || top.carried.is_some() {
+            let trace = top.trace;
+            top.api = Some(super::api::Current::new(trace, top.remote, carried.as_deref()));
+        }
     }
 
     #[inline]
@@ -225,10 +258,8 @@ impl Stack {
     }
 
     /// Leaves the frame of that name, wherever it is.
-    pub(crate) fn pop(&mut self, key: FrameKey) {
-        if let Some(place) = self.find(key) {
-            self.remove(place);
-        }
+    pub(crate) fn pop(&mut self, key: FrameKey) -> Option<Frame> {
+        Some(self.remove(self.find(key)?))
     }
 
     /// Leaves the frame of that name if neither an exporter nor a handle waits for its end.
@@ -243,21 +274,20 @@ impl Stack {
     }
 
     /// Leaves the innermost frame of that `tracing` id.
-    pub(crate) fn exit(&mut self, id: u64) {
+    pub(crate) fn exit(&mut self, id: u64) -> Option<Frame> {
         let entered = |frame: &Frame| frame.id == Some(id) && frame.kind == FrameKind::Entered;
-        if let Some(place) = self.frames.iter().rposition(entered) {
-            self.remove(place);
-        }
+        Some(self.remove(self.frames.iter().rposition(entered)?))
     }
 
-    fn remove(&mut self, place: usize) {
+    fn remove(&mut self, place: usize) -> Frame {
         let (start, end) = (self.frames[place].start, self.end(place));
-        self.frames.remove(place);
+        let frame = self.frames.remove(place);
         if place == self.frames.len() {
             self.fields.truncate(start);
         } else {
             self.splice(start..end, &Fields::new(), place);
         }
+        frame
     }
 
     /// Puts other fields in the place of some, and sets the frames above right.
@@ -287,6 +317,7 @@ impl Stack {
         let end = self.end(place);
         let frame = &mut self.frames[place];
         span.failures.append(&mut frame.failures);
+        span.notes.append(&mut frame.notes);
         span.id = frame.id;
         if frame.recorded {
             span.shadows = frame.shadows;
@@ -320,17 +351,15 @@ impl Stack {
         visible
     }
 
-    /// The fields that the frame brought itself.
-    pub(crate) fn own_fields(&self, key: FrameKey) -> Fields {
-        let mut own = Fields::new();
-        if let Some(place) = self.find(key) {
-            own.extend(&self.fields, self.fields.entries(self.frames[place].own..self.end(place)), |_| true);
-        }
-        own
+    /// The fields of a frame's span: what it brought itself, and what contexts around it have brought.
+    pub(crate) fn span_fields(&self, key: FrameKey) -> Fields {
+        let Some(place) = self.find(key) else { return Fields::new() };
+        let visible = self.visible(&self.frames[place]);
+        let own = self.end(place) - self.frames[place].own;
+        self.fields.of_span(visible, visible.len().saturating_sub(own))
     }
 
     /// Where the fields of all frames lie.
-    #[cfg(feature = "log")]
     pub(crate) fn fields(&self) -> &Fields {
         &self.fields
     }
@@ -393,29 +422,59 @@ impl Stack {
 
     /// A frame as a span of its own, for others to hold.
     pub(crate) fn materialize(&self, frame: &Frame) -> Option<Span> {
-        let mut span = Span::new(frame.metadata?, frame.trace, frame.parent);
+        // Whoever has the frame exports the span.
+        let (trace, remote, parent) = (frame.trace, frame.remote, frame.parent);
+        let mut span = Span::new(frame.metadata?, Identity { trace, remote, parent, own: false });
         let visible = self.visible(frame);
         span.inherit(&self.fields, visible, frame.shadows);
         let own = self.find(frame.key).map_or(0, |place| self.end(place) - frame.own);
         span.inherited = visible.len().saturating_sub(own);
         span.function = frame.function;
+        span.carried = self.carried().cloned();
         span.id = frame.id;
         Some(span)
     }
 
+    /// The notes of the innermost span that is exported from this stack, if there is none further in that
+    /// somebody else exports.
+    pub(crate) fn innermost_notes(&mut self) -> Option<&mut Notes> {
+        let trace = self.top()?.trace;
+        let is_it = |frame: &&mut Frame| frame.exported && frame.trace == trace;
+        self.frames.iter_mut().rev().find(is_it).map(|frame| &mut frame.notes)
+    }
+
+    /// The number of the innermost span, if it has one.
+    pub(crate) fn innermost_number(&self) -> Option<u64> {
+        self.top()?.id
+    }
+
+    /// What the request carries besides its place in the trace.
+    pub(crate) fn carried(&self) -> Option<&Arc<Carried>> {
+        for frame in self.frames.iter().rev() {
+            if frame.carried.is_some() || frame.whole {
+                return frame.carried.as_ref();
+            }
+        }
+        None
+    }
+
     /// A new span's identity and its parent's; without one of its own, the parent's.
-    fn identity(&mut self, own: bool) -> (Option<TraceContext>, Option<Parent>) {
-        let above = self.top().and_then(|top| Some((top.trace?, top.kind == FrameKind::Remote)));
-        if own { self.identity_below(above) } else { (above.map(|(trace, _)| trace), None) }
+    fn identity(&mut self, own: bool) -> Identity {
+        let above = self.top().and_then(|top| Some((top.trace?, top.remote)));
+        #[cfg(feature = "opentelemetry")]
+        let above = super::api::innermost(above);
+        if own { self.identity_below(above) } else { Identity::of(above) }
     }
 
     /// The identity of a span below one that need not be on this stack, and its parent's.
-    pub(crate) fn identity_below(
-        &mut self,
-        above: Option<(TraceContext, bool)>,
-    ) -> (Option<TraceContext>, Option<Parent>) {
-        let (trace, parent) = self.identities.below(above);
-        (Some(trace), parent)
+    pub(crate) fn identity_below(&mut self, above: Option<(TraceContext, bool)>) -> Identity {
+        self.identities.below(above)
+    }
+
+    /// Random bytes, for ids of other kinds.
+    #[cfg(feature = "http")]
+    pub(crate) fn fill_random(&mut self, bytes: &mut [u8]) {
+        self.identities.fill(bytes);
     }
 
     /// The end of the fields of the frame at that place.
@@ -423,7 +482,7 @@ impl Stack {
         self.frames.get(place + 1).map_or(self.fields.len(), |next| next.start)
     }
 
-    fn shadows(&self, outer: Range<usize>, inner: Range<usize>) -> bool {
+    pub(super) fn shadows(&self, outer: Range<usize>, inner: Range<usize>) -> bool {
         let outer = self.fields.entries(outer);
         self.fields.entries(inner).iter().any(|entry| self.fields.shadowed(entry, &self.fields, outer))
     }

@@ -36,21 +36,48 @@ pub(super) struct StoreCollector;
 
 impl Collector for StoreCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let mut families: BTreeMap<&str, Family> = BTreeMap::new();
-        families.entry(SHARED_METRIC).or_default();
-        for function in snapshot() {
-            families.entry(function.site.spec.metric).or_default().add(&function);
-        }
-        families.into_iter().try_for_each(|(stem, family)| family.encode(stem, &mut encoder))
+        families().into_iter().try_for_each(|(stem, family)| family.encode(stem, &mut encoder))
     }
+}
+
+/// All observed functions at this moment, by the stem of their metrics.
+pub(super) fn families() -> BTreeMap<&'static str, Family> {
+    let mut families: BTreeMap<&str, Family> = BTreeMap::new();
+    families.entry(SHARED_METRIC).or_default();
+    for function in snapshot() {
+        families.entry(function.site.spec.metric).or_default().add(&function);
+    }
+    families
+}
+
+/// The names of the metrics under a stem: calls, durations, and calls in flight.
+pub(super) fn names(stem: &str) -> [String; 3] {
+    ["calls", "duration", "calls_in_flight"].map(|name| format!("{stem}_{name}"))
 }
 
 /// What is scraped under one stem. Functions of the same name and labels are one to the reader.
 #[derive(Default)]
-struct Family {
-    calls: BTreeMap<LabelTexts, u64>,
-    durations: BTreeMap<LabelTexts, (&'static [f64], Series)>,
-    in_flight: BTreeMap<LabelTexts, u64>,
+pub(super) struct Family {
+    pub(super) calls: BTreeMap<LabelTexts, u64>,
+    pub(super) durations: BTreeMap<LabelTexts, Durations>,
+    pub(super) in_flight: BTreeMap<LabelTexts, u64>,
+}
+
+/// A histogram of durations.
+pub(super) struct Durations {
+    pub(super) bounds: &'static [f64],
+    pub(super) series: Series,
+    /// The functions and series that it adds up, by their places in the store.
+    pub(super) of: Vec<(usize, usize)>,
+}
+
+impl Durations {
+    /// Their sum.
+    pub(super) fn seconds(&self) -> f64 {
+        #[allow(clippy::cast_precision_loss, reason = "nanoseconds of a sum that is a float in the end")]
+        let nanos = clock::nanos(self.series.sum) as f64;
+        nanos / 1e9
+    }
 }
 
 impl Family {
@@ -71,10 +98,14 @@ impl Family {
                 continue;
             }
             let bounds = shape.buckets.seconds;
-            let empty = || (bounds, Series { sum: 0, buckets: vec![0; bounds.len() + 1] });
-            let (into, sum) = self.durations.entry(duration).or_insert_with(empty);
+            let empty = || {
+                let series = Series { sum: 0, buckets: vec![0; bounds.len() + 1] };
+                Durations { bounds, series, of: Vec::new() }
+            };
+            let durations = self.durations.entry(duration).or_insert_with(empty);
             if let Some(series) = series {
-                sum.add(&rebucketed(series, bounds, into));
+                durations.series.add(&rebucketed(series, bounds, durations.bounds));
+                durations.of.push((shape.id, place));
             }
         }
     }
@@ -83,8 +114,7 @@ impl Family {
         let shared = stem == SHARED_METRIC;
         let of =
             if shared { "observed functions".to_owned() } else { format!("functions observed as {stem}") };
-        let [calls_name, duration_name, in_flight_name] =
-            ["calls", "duration", "calls_in_flight"].map(|name| format!("{stem}_{name}"));
+        let [calls_name, duration_name, in_flight_name] = names(stem);
         let help = format!("Calls of {of} by outcome");
         let mut calls = encoder.encode_descriptor(&calls_name, &help, None, MetricType::Counter)?;
         for (labels, count) in &self.calls {
@@ -93,13 +123,13 @@ impl Family {
         let help = format!("How long calls of {of} took");
         let unit = Some(&Unit::Seconds);
         let mut durations = encoder.encode_descriptor(&duration_name, &help, unit, MetricType::Histogram)?;
-        for (labels, (bounds, series)) in &self.durations {
-            let bounds = bounds.iter().copied().chain([f64::INFINITY]);
-            let buckets: Vec<(f64, u64)> = bounds.zip(series.buckets.iter().copied()).collect();
-            #[allow(clippy::cast_precision_loss, reason = "nanoseconds of a sum that is a float in the end")]
-            let seconds = clock::nanos(series.sum) as f64 / 1e9;
-            let mut metric = durations.encode_family(labels)?;
-            metric.encode_histogram::<NoLabelSet>(seconds, series.count(), &buckets, None)?;
+        for (labels, duration) in &self.durations {
+            let bounds = duration.bounds.iter().copied().chain([f64::INFINITY]);
+            let buckets: Vec<(f64, u64)> = bounds.zip(duration.series.buckets.iter().copied()).collect();
+            let (seconds, count) = (duration.seconds(), duration.series.count());
+            durations
+                .encode_family(labels)?
+                .encode_histogram::<NoLabelSet>(seconds, count, &buckets, None)?;
         }
         let help = format!("Calls of {of} that have begun and not ended");
         let mut in_flight = encoder.encode_descriptor(&in_flight_name, &help, None, MetricType::Gauge)?;

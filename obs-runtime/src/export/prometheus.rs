@@ -4,9 +4,11 @@ use super::families::StoreCollector;
 use super::text_format::to_prometheus_text;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
+use std::fmt;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 static REGISTRY: LazyLock<Mutex<Registry>> = LazyLock::new(|| {
@@ -100,40 +102,33 @@ pub fn encode(format: TextFormat) -> String {
 struct RuntimeCollector;
 
 impl Collector for RuntimeCollector {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let mut counter = |name: &str, help: &str, value: u64| {
-            let counter = ConstCounter::new(value);
-            counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)
-        };
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let encoder = &mut encoder;
         counter(
+            encoder,
             "obs_label_values_folded",
             "Label values filed under \"other\" because their bound was reached",
             crate::bounded::folded(),
         )?;
         let help = "Fields left out because a scope had too many";
-        counter("obs_fields_dropped", help, crate::context::left_out())?;
+        counter(encoder, "obs_fields_dropped", help, crate::context::left_out())?;
+        {
+            let help = "Headers from outside that do not follow their specification";
+            let mut metric =
+                encoder.encode_descriptor("obs_headers_rejected", help, None, MetricType::Counter)?;
+            for (header, count) in crate::propagation::rejected() {
+                ConstCounter::new(count).encode(metric.encode_family(&[("header", header)])?)?;
+            }
+        }
         #[cfg(feature = "log")]
         counter(
+            encoder,
             "obs_log_lines_dropped",
             "Log lines lost to a full buffer or a failing output",
             crate::log::dropped(),
         )?;
         #[cfg(feature = "otlp")]
-        {
-            use super::spans;
-            counter("obs_spans_dropped", "Sampled spans that were not exported", crate::trace::dropped(0))?;
-            let labels = [("signal", "traces")];
-            let failures = ConstCounter::new(spans::failures());
-            let help = "Batches that the collector did not take";
-            let mut metric =
-                encoder.encode_descriptor("obs_export_failures", help, None, failures.metric_type())?;
-            failures.encode(metric.encode_family(&labels)?)?;
-            let success = ConstGauge::new(spans::last_success_seconds());
-            let help = "When the collector last took a batch, in Unix time; 0 if never";
-            let name = "obs_last_export_success_timestamp_seconds";
-            let mut metric = encoder.encode_descriptor(name, help, None, success.metric_type())?;
-            success.encode(metric.encode_family(&labels)?)?;
-        }
+        sending(encoder)?;
         let mut gauge = |name: &str, help: &str, value: i64| {
             let gauge = ConstGauge::new(value);
             gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)
@@ -149,4 +144,34 @@ impl Collector for RuntimeCollector {
             encoder.encode_descriptor("build_info", "What is running", None, build.metric_type())?;
         build.encode(metric.encode_family(&labels)?)
     }
+}
+
+fn counter(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) -> fmt::Result {
+    let counter = ConstCounter::new(value);
+    counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)
+}
+
+/// What became of what was to be sent, by signal.
+#[cfg(feature = "otlp")]
+fn sending(encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    use super::delivery::Signal;
+    counter(encoder, "obs_spans_dropped", "Sampled spans that were not exported", Signal::Traces.dropped(0))?;
+    let help = "Log records that were not sent to the collector; their lines are elsewhere";
+    counter(encoder, "obs_log_records_dropped", help, Signal::Logs.dropped(0))?;
+    let help = "Metric points that were not sent to the collector; their values are still here";
+    counter(encoder, "obs_metric_points_dropped", help, Signal::Metrics.dropped(0))?;
+    let sent = || Signal::ALL.into_iter().filter(|signal| signal.sending());
+    let help = "Batches that the collector did not take";
+    let mut failures = encoder.encode_descriptor("obs_export_failures", help, None, MetricType::Counter)?;
+    for signal in sent() {
+        ConstCounter::new(signal.failures()).encode(failures.encode_family(&[("signal", signal.name())])?)?;
+    }
+    let help = "When the collector last took a batch, in Unix time; 0 if never";
+    let name = "obs_last_export_success_timestamp_seconds";
+    let mut success = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    for signal in sent() {
+        let gauge = ConstGauge::new(signal.last_success_seconds());
+        gauge.encode(success.encode_family(&[("signal", signal.name())])?)?;
+    }
+    Ok(())
 }

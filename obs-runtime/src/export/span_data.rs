@@ -1,12 +1,13 @@
 //! A finished span in the words of the OpenTelemetry SDK.
 
 use crate::clock::Anchor;
-use crate::context::{Fields, unescape};
+use crate::context::{Fields, SpanEvent, unescape};
 use crate::site::{Site, SpanKind};
-use crate::trace::Finished;
-use opentelemetry::trace::{self, SpanContext, SpanId, Status, TraceFlags, TraceId, TraceState};
+use crate::trace::{Attribute, Finished, TraceContext, limits};
+use opentelemetry::trace::{self, Event, Link, SpanContext, SpanId, Status, TraceFlags, TraceId, TraceState};
 use opentelemetry::{InstrumentationScope, KeyValue, Value};
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
+use std::borrow::Cow;
 
 /// Turns spans that ended not long ago into what exporters take.
 #[derive(Debug)]
@@ -22,31 +23,106 @@ impl Converter {
         Self { scope, anchor: Anchor::NONE }
     }
 
-    pub(crate) fn convert(&mut self, span: Finished) -> SpanData {
-        let context = SpanContext::new(
-            TraceId::from_bytes(span.trace.trace_id.to_be_bytes()),
-            SpanId::from_bytes(span.trace.span_id.to_be_bytes()),
-            TraceFlags::SAMPLED,
-            false,
-            TraceState::default(),
-        );
+    pub(crate) fn convert(&mut self, mut span: Finished) -> SpanData {
+        #[cfg(feature = "prometheus")]
+        super::exemplars::note(&span, self.anchor.unix_nanos(span.ended));
+        let context = span_context(span.trace, false, tracestate(&span));
         let parent = span.parent.unwrap_or_default();
+        let (attributes, dropped_attributes_count) = limited(attributes(&span), limits().attributes);
+        let (events, links) = self.notes(&mut span);
         SpanData {
             span_context: context,
             parent_span_id: SpanId::from_bytes(parent.0.to_be_bytes()),
             parent_span_is_remote: parent.1,
             span_kind: span.call.map_or(trace::SpanKind::Internal, |(site, _)| kind(site)),
-            name: span.metadata.name().into(),
+            name: name(&mut span),
             start_time: self.anchor.system_time(span.started),
             end_time: self.anchor.system_time(span.ended),
-            attributes: attributes(&span),
-            dropped_attributes_count: 0,
-            events: SpanEvents::default(),
-            links: SpanLinks::default(),
-            status: span.error.map_or(Status::Unset, |error| Status::error(error.text)),
+            attributes,
+            dropped_attributes_count,
+            events,
+            links,
+            status: span.error.take().map_or(Status::Unset, |error| Status::error(cut(error.text))),
             instrumentation_scope: self.scope.clone(),
         }
     }
+
+    /// What happened in the span, its failure last.
+    fn notes(&mut self, span: &mut Finished) -> (SpanEvents, SpanLinks) {
+        let noted = std::mem::take(&mut span.notes).into_noted();
+        let (mut events, mut links) = (SpanEvents::default(), SpanLinks::default());
+        events.events = noted.events.iter().map(|event| self.event(event)).collect();
+        events.dropped_count = noted.dropped_events;
+        if let Some((error, exception)) =
+            span.error.as_ref().and_then(|error| Some((error, error.exception?)))
+        {
+            events.events.push(Event::new(
+                "exception",
+                self.anchor.system_time(span.ended),
+                vec![
+                    KeyValue::new("exception.type", exception),
+                    text("exception.message", error.text.clone()),
+                ],
+                0,
+            ));
+        }
+        let link =
+            |to: &TraceContext| Link::new(span_context(*to, true, TraceState::default()), Vec::new(), 0);
+        links.links = noted.links.iter().map(link).collect();
+        links.dropped_count = noted.dropped_links;
+        (events, links)
+    }
+
+    fn event(&mut self, event: &SpanEvent) -> Event {
+        let mut attributes = vec![
+            KeyValue::new("level", event.metadata.level().as_str()),
+            KeyValue::new("target", event.metadata.target()),
+        ];
+        push_fields(&mut attributes, &event.fields);
+        let (attributes, dropped) = limited(attributes, limits().event_attributes);
+        let message = unescape(&event.message);
+        let name = if message.is_empty() { event.metadata.name().to_owned() } else { message };
+        Event::new(cut(name), self.anchor.system_time(event.at), attributes, dropped)
+    }
+}
+
+fn span_context(trace: TraceContext, remote: bool, state: TraceState) -> SpanContext {
+    let flags = if trace.sampled { TraceFlags::SAMPLED } else { TraceFlags::default() };
+    let (trace_id, span_id) = (trace.trace_id.to_be_bytes(), trace.span_id.to_be_bytes());
+    SpanContext::new(TraceId::from_bytes(trace_id), SpanId::from_bytes(span_id), flags, remote, state)
+}
+
+/// As it came, if the SDK takes it, whose rules are a little stricter.
+fn tracestate(span: &Finished) -> TraceState {
+    let carried = span.carried.as_ref().map(|carried| carried.tracestate.as_str());
+    carried.and_then(|state| state.parse().ok()).unwrap_or_default()
+}
+
+fn name(span: &mut Finished) -> Cow<'static, str> {
+    span.name.take().map_or(Cow::Borrowed(span.metadata.name()), Cow::Owned)
+}
+
+/// Keeps the first `limit` attributes, and says how many more there were.
+fn limited(mut attributes: Vec<KeyValue>, limit: usize) -> (Vec<KeyValue>, u32) {
+    let dropped = attributes.len().saturating_sub(limit);
+    attributes.truncate(limit);
+    (attributes, u32::try_from(dropped).unwrap_or(u32::MAX))
+}
+
+/// An attribute whose text is cut at the limit.
+fn text(key: &'static str, text: String) -> KeyValue {
+    KeyValue::new(key, cut(text))
+}
+
+/// The first so many characters, as the limit on values has it.
+fn cut(mut text: String) -> String {
+    let limit = limits().value_length;
+    if text.len() > limit
+        && let Some((end, _)) = text.char_indices().nth(limit)
+    {
+        text.truncate(end);
+    }
+    text
 }
 
 fn kind(site: &Site) -> trace::SpanKind {
@@ -76,7 +152,16 @@ fn attributes(span: &Finished) -> Vec<KeyValue> {
     }
     if let Some(error) = &span.error {
         let kind = error.kind.clone().unwrap_or_else(|| span.outcome.to_owned());
-        attributes.push(KeyValue::new("error.type", kind));
+        attributes.push(text("error.type", kind));
+    }
+    for (key, value) in &span.attributes {
+        // The conventions' name for a thing goes before our own.
+        attributes.retain(|attribute| attribute.key.as_str() != *key);
+        attributes.push(match value {
+            Attribute::Text(value) => text(key, value.clone()),
+            Attribute::Static(value) => KeyValue::new(*key, *value),
+            Attribute::Number(value) => KeyValue::new(*key, *value),
+        });
     }
     push_fields(&mut attributes, &span.fields);
     attributes
@@ -96,12 +181,12 @@ fn push_fields(attributes: &mut Vec<KeyValue>, fields: &Fields) {
 }
 
 /// A JSON value as the attribute type that says the same.
-fn value(json: &[u8]) -> Value {
+pub(super) fn value(json: &[u8]) -> Value {
     let text = unescape(json);
     match json.first() {
         Some(b't') => Value::Bool(true),
         Some(b'f') => Value::Bool(false),
-        Some(b'"') => Value::String(text.into()),
+        Some(b'"') => Value::String(cut(text).into()),
         _ => match (text.parse::<i64>(), text.parse::<f64>()) {
             (Ok(number), _) => Value::I64(number),
             // A whole number too large for the protocol keeps its digits as text.

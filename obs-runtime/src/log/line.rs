@@ -19,6 +19,14 @@ pub enum Format {
     ColorText,
 }
 
+impl Format {
+    /// Whether it is text; what is `Auto` here goes nowhere but to JSON.
+    #[cfg(feature = "otlp")]
+    pub(super) fn is_text(self) -> bool {
+        matches!(self, Self::Text | Self::ColorText)
+    }
+}
+
 /// What a line says, but for its context.
 pub(super) struct Parts<'a> {
     pub(super) level: Level,

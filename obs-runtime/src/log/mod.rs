@@ -1,8 +1,11 @@
 //! Log lines: put together on the calling thread, written by one of their own.
 
 mod bridge;
+mod framed;
 mod line;
 mod output;
+#[cfg(feature = "otlp")]
+pub(crate) mod records;
 mod text;
 mod time;
 mod writer;
@@ -12,16 +15,15 @@ pub use line::Format;
 pub(crate) use writer::{Output, close, dropped, flush, start};
 
 use crate::clock::{self, Anchor};
-use crate::context::{Fields, Stack, with_stack, write_formatted, write_string};
+use crate::context::{EventFields, Fields, Stack, with_stack, write_string};
 use crate::label::LabelTexts;
 use crate::subscriber;
-use crate::trace::SpanError;
+use crate::trace::{Attribute, Attributes, SpanError};
 use line::{Line, Parts};
 use std::cell::RefCell;
 use std::fmt;
 use time::Stamp;
-use tracing_core::field::Visit;
-use tracing_core::{Event, Field, Level};
+use tracing_core::{Event, Level};
 
 /// What is needed to put a line together, kept from one line to the next.
 struct Buffers {
@@ -54,6 +56,7 @@ pub(crate) struct CallEnded<'a> {
     pub(crate) outcome: &'static str,
     pub(crate) error: Option<&'a SpanError>,
     pub(crate) labels: LabelTexts,
+    pub(crate) attributes: &'a Attributes,
     pub(crate) nanos: u64,
 }
 
@@ -92,6 +95,15 @@ pub(crate) fn call_ended(call: &CallEnded<'_>) {
         write_string(message, &fmt::format(call.message));
         for (name, value) in &call.labels {
             fields.push_str(name, value);
+        }
+        for (name, value) in call.attributes {
+            match value {
+                Attribute::Text(text) => fields.push_str(name, text),
+                Attribute::Static(text) => fields.push_str(name, text),
+                Attribute::Number(number) => fields.push(name, |out| {
+                    out.extend_from_slice(itoa::Buffer::new().format(*number).as_bytes());
+                }),
+            }
         }
         fields.push_str("outcome", call.outcome);
         if let Some(error) = call.error {
@@ -136,14 +148,29 @@ fn write_in(
         fill(message, fields);
         let time = stamp.of(anchor.unix_nanos(ticks));
         let parts = Parts { level, target, time, message, fields };
-        let build = |stack: &mut Stack| writer::format().write(line, &parts, stack);
-        if within == Within::Nothing || with_stack(build).is_none() {
-            writer::format().write_without_context(line, &parts);
+        let format = writer::format();
+        build(format, within, &parts, line);
+        let pushed = writer::push(ticks, line);
+        #[cfg(feature = "otlp")]
+        if records::wanted() {
+            if format.is_text() {
+                line.clear();
+                build(Format::Json, within, &parts, line);
+            }
+            records::push(ticks, line);
         }
-        writer::push(ticks, line).then_some(())
+        pushed.then_some(())
     });
     if !matches!(written, Ok(Some(()))) {
         writer::count_dropped(1);
+    }
+}
+
+/// Puts a line together, with the context of this thread if it belongs here.
+fn build(format: Format, within: Within, parts: &Parts<'_>, line: &mut Vec<u8>) {
+    let with_context = |stack: &mut Stack| format.write(line, parts, stack);
+    if within == Within::Nothing || with_stack(with_context).is_none() {
+        format.write_without_context(line, parts);
     }
 }
 
@@ -159,43 +186,6 @@ fn without_lines(run: impl FnOnce()) {
 fn push_millis(out: &mut Vec<u8>, nanos: u64) {
     let micros = nanos / 1_000;
     out.extend_from_slice(format!("{}.{:03}", micros / 1_000, micros % 1_000).as_bytes());
-}
-
-/// Sets an event's message apart from its other fields.
-struct EventFields<'a> {
-    message: &'a mut Vec<u8>,
-    fields: &'a mut Fields,
-}
-
-macro_rules! forward {
-    ($($name:ident: $ty:ty),* $(,)?) => {$(
-        fn $name(&mut self, field: &Field, value: $ty) {
-            self.fields.$name(field, value);
-        }
-    )*};
-}
-
-impl Visit for EventFields<'_> {
-    forward! {
-        record_f64: f64, record_i64: i64, record_u64: u64, record_i128: i128, record_u128: u128,
-        record_bool: bool, record_error: &(dyn std::error::Error + 'static),
-    }
-
-    fn record_str(&mut self, field: &Field, value: &str) {
-        if field.name() == "message" {
-            write_string(self.message, value);
-        } else {
-            self.fields.record_str(field, value);
-        }
-    }
-
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        if field.name() == "message" {
-            write_formatted(self.message, value);
-        } else {
-            self.fields.record_debug(field, value);
-        }
-    }
 }
 
 /// A line under construction: see [`Line`].

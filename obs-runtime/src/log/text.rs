@@ -81,7 +81,7 @@ mod tests {
             fields: &fields,
         };
         let trace = TraceContext { trace_id: 0xab, span_id: 1, sampled: false };
-        let _scope = trace.attach();
+        let _scope = crate::Context::from(trace).enter();
         let mut out = Vec::new();
         with_stack(|stack| write(&Line { parts: &parts, context: Some(stack) }, color, &mut out));
         String::from_utf8(out).expect("UTF-8")

@@ -4,9 +4,9 @@
 //! request up.
 
 use super::Format;
+use super::framed;
 use super::output::Writing;
 use crate::rings::{Own, Rings};
-use rtrb::Consumer;
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -20,9 +20,6 @@ const RING_BYTES: usize = 512 * 1024;
 /// takes to wake up, or to get a core at all; and only for microseconds while it is held up by its output.
 const YIELDS: usize = 200;
 const YIELDS_FOR_OUTPUT: usize = 20;
-
-/// In front of each line: its length and its time in ticks.
-const HEADER_BYTES: usize = 12;
 
 /// How long the writer sleeps after it found something, and at most when it finds nothing.
 const BUSY: Duration = Duration::from_millis(2);
@@ -117,25 +114,19 @@ pub(super) fn format() -> Format {
 /// Hands a line over. False if it does not fit.
 pub(super) fn push(ticks: u64, line: &[u8]) -> bool {
     let Some(writer) = WRITER.get() else { return false };
-    let Ok(len) = u32::try_from(line.len()) else { return false };
     let push = |own: &Own<u8>| {
         RINGS.write(own, |ring| {
             for yields in 0..YIELDS {
-                let fits = ring.slots() >= HEADER_BYTES + line.len();
+                let fits = ring.slots() >= framed::size(line);
                 if fits || (yields >= YIELDS_FOR_OUTPUT && IN_OUTPUT.load(Ordering::Relaxed)) {
                     break;
                 }
                 writer.thread.unpark();
                 thread::yield_now();
             }
-            // One chunk, so that the writer never sees a header without its line.
-            let Ok(mut chunk) = ring.write_chunk(HEADER_BYTES + line.len()) else { return false };
-            let (first, second) = chunk.as_mut_slices();
-            let mut header = [0; HEADER_BYTES];
-            header[..4].copy_from_slice(&len.to_le_bytes());
-            header[4..].copy_from_slice(&ticks.to_le_bytes());
-            fill(first, second, [&header, line]);
-            chunk.commit_all();
+            if !framed::push(ring, ticks, line) {
+                return false;
+            }
             if ring.slots() < RING_BYTES / 2 {
                 writer.thread.unpark();
             }
@@ -184,13 +175,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A line taken from a ring: when, and where in the batch.
-struct Taken {
-    ticks: u64,
-    start: usize,
-    end: usize,
-}
-
 impl Writer {
     fn run(&self, mut output: Writing) {
         let (mut batch, mut taken) = (Vec::new(), Vec::new());
@@ -201,7 +185,7 @@ impl Writer {
             batch.clear();
             batch.shrink_to(RING_BYTES);
             taken.clear();
-            RINGS.read(|ring| take(ring, &mut batch, &mut taken));
+            RINGS.read(|ring| framed::take(ring, &mut batch, &mut taken));
             pause = if taken.is_empty() { (pause * 2).min(IDLE) } else { BUSY };
             // Each ring is in order; a stable sort merges them.
             taken.sort_by_key(|line| line.ticks);
@@ -223,36 +207,5 @@ impl Writer {
                 thread::park_timeout(pause);
             }
         }
-    }
-}
-
-/// Copies the header and the line into the two parts of a chunk.
-fn fill(mut first: &mut [u8], mut second: &mut [u8], parts: [&[u8]; 2]) {
-    for part in parts {
-        let (now, later) = part.split_at(part.len().min(first.len()));
-        let (filled, rest) = std::mem::take(&mut first).split_at_mut(now.len());
-        filled.copy_from_slice(now);
-        first = rest;
-        let (filled, rest) = std::mem::take(&mut second).split_at_mut(later.len());
-        filled.copy_from_slice(later);
-        second = rest;
-    }
-}
-
-/// Takes what is in a ring.
-fn take(ring: &mut Consumer<u8>, batch: &mut Vec<u8>, taken: &mut Vec<Taken>) {
-    let Ok(chunk) = ring.read_chunk(ring.slots()) else { return };
-    let mut at = batch.len();
-    let (first, second) = chunk.as_slices();
-    batch.extend_from_slice(first);
-    batch.extend_from_slice(second);
-    chunk.commit_all();
-    while let Some((header, _)) = batch[at..].split_first_chunk::<HEADER_BYTES>() {
-        let [l0, l1, l2, l3, t0, t1, t2, t3, t4, t5, t6, t7] = *header;
-        let len = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
-        let ticks = u64::from_le_bytes([t0, t1, t2, t3, t4, t5, t6, t7]);
-        let start = at + HEADER_BYTES;
-        taken.push(Taken { ticks, start, end: start + len });
-        at = start + len;
     }
 }

@@ -39,15 +39,25 @@ pub fn builder() -> Builder {
 /// | [`log_filter`](Self::log_filter) | `RUST_LOG` | `info` |
 /// | [`admin`](Self::admin) | `OTEL_EXPORTER_PROMETHEUS_HOST`, `OTEL_EXPORTER_PROMETHEUS_PORT` | `127.0.0.1:9464` |
 /// | [`sampler`](Self::sampler) | `OTEL_TRACES_SAMPLER`, `OTEL_TRACES_SAMPLER_ARG` | `parentbased_always_on` |
-/// | [`otlp_endpoint`](Self::otlp_endpoint) | `OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` | no export |
+/// | [`otlp_endpoint`](Self::otlp_endpoint) | `OTEL_EXPORTER_OTLP_ENDPOINT` | no export |
+/// | [`otlp_protocol`](Self::otlp_protocol) | `OTEL_EXPORTER_OTLP_PROTOCOL` | `http/protobuf` |
+/// | [`otlp_compression`](Self::otlp_compression) | `OTEL_EXPORTER_OTLP_COMPRESSION` | `none` |
+/// | [`otlp_header`](Self::otlp_header) | `OTEL_EXPORTER_OTLP_HEADERS` | none |
+/// | [`otlp_timeout`](Self::otlp_timeout) | `OTEL_EXPORTER_OTLP_TIMEOUT` | 10 s |
+/// | [`otlp_logs`](Self::otlp_logs) | `OTEL_LOGS_EXPORTER` with `otlp` | stdout alone |
+/// | [`otlp_metrics`](Self::otlp_metrics) | `OTEL_METRICS_EXPORTER` with `otlp` | `/metrics` alone |
 ///
-/// Only in the environment: `OTEL_SDK_DISABLED`, `OTEL_TRACES_EXPORTER`, `OTEL_EXPORTER_OTLP_HEADERS`,
-/// `OTEL_EXPORTER_OTLP_TIMEOUT`, `OTEL_EXPORTER_OTLP_PROTOCOL` (these three also for `TRACES`),
-/// `OTEL_BSP_SCHEDULE_DELAY`, `OTEL_BSP_MAX_QUEUE_SIZE` and `OTEL_BSP_MAX_EXPORT_BATCH_SIZE`.
+/// The variables of OTLP have forms for one signal too, such as `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`. Only in
+/// the environment: `OTEL_SDK_DISABLED`, `OTEL_TRACES_EXPORTER`, `OTEL_EXPORTER_OTLP_CERTIFICATE`,
+/// `OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE`, `OTEL_EXPORTER_OTLP_CLIENT_KEY` and
+/// `OTEL_EXPORTER_OTLP_INSECURE`; how much is sent at once and how often (`OTEL_BSP_*` for spans, `OTEL_BLRP_*`
+/// for log records, `OTEL_METRIC_EXPORT_INTERVAL`); and the `OTEL_*_LIMIT` on attributes, their length, events
+/// and links of a span.
 #[derive(Default)]
 pub struct Builder {
     service: Service,
     log_filter: Option<String>,
+    baggage_fields: Vec<String>,
     sampler: Option<Sampler>,
     #[cfg(feature = "log")]
     log_format: crate::LogFormat,
@@ -56,7 +66,7 @@ pub struct Builder {
     #[cfg(feature = "admin")]
     admin: Admin,
     #[cfg(feature = "otlp")]
-    otlp_endpoint: Option<String>,
+    otlp: super::environment::Choices,
     #[cfg(feature = "otlp")]
     exporter: Option<Box<dyn crate::export::spans::Exporter>>,
 }
@@ -102,6 +112,14 @@ impl Builder {
         self
     }
 
+    /// Baggage entries, by name, that become context fields where a request is taken in: log lines and
+    /// spans then have them. No others do, for anyone may send anything.
+    #[must_use]
+    pub fn baggage_fields(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.baggage_fields = names.into_iter().map(Into::into).collect();
+        self
+    }
+
     /// Which traces are exported.
     #[must_use]
     pub fn sampler(mut self, sampler: Sampler) -> Self {
@@ -141,15 +159,67 @@ impl Builder {
         self
     }
 
-    /// The collector's address, such as `http://127.0.0.1:4318`; spans go to `/v1/traces` below it.
+    /// The collector's address, such as `http://127.0.0.1:4318`: spans go to `/v1/traces` below it, log
+    /// records to `/v1/logs`, metrics to `/v1/metrics`; with gRPC, all to the address itself.
     #[cfg(feature = "otlp")]
     #[must_use]
     pub fn otlp_endpoint(mut self, endpoint: impl Into<String>) -> Self {
-        self.otlp_endpoint = Some(endpoint.into());
+        self.otlp.endpoint = Some(endpoint.into());
         self
     }
 
-    /// Hands spans to this exporter instead of sending them by OTLP.
+    /// How telemetry travels to the collector.
+    #[cfg(feature = "otlp")]
+    #[must_use]
+    pub fn otlp_protocol(mut self, protocol: crate::OtlpProtocol) -> Self {
+        self.otlp.protocol = Some(protocol);
+        self
+    }
+
+    /// Whether it is compressed on its way.
+    #[cfg(feature = "otlp")]
+    #[must_use]
+    pub fn otlp_compression(mut self, compression: crate::OtlpCompression) -> Self {
+        self.otlp.compression = Some(compression);
+        self
+    }
+
+    /// A header of each request to the collector, such as `authorization`.
+    #[cfg(feature = "otlp")]
+    #[must_use]
+    pub fn otlp_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.otlp.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// How long one batch may take to be sent, with all that is tried again.
+    #[cfg(feature = "otlp")]
+    #[must_use]
+    pub fn otlp_timeout(mut self, timeout: std::time::Duration) -> Self {
+        self.otlp.timeout = Some(timeout);
+        self
+    }
+
+    /// Whether log lines are sent to the collector too. Lines go to stdout in any case, from where most
+    /// platforms collect them.
+    #[cfg(all(feature = "otlp", feature = "log"))]
+    #[must_use]
+    pub fn otlp_logs(mut self, sent: bool) -> Self {
+        self.otlp.logs = Some(sent);
+        self
+    }
+
+    /// Whether metrics are sent to the collector: for jobs that end before anybody scrapes them. `/metrics`
+    /// is there in any case.
+    #[cfg(all(feature = "otlp", feature = "prometheus"))]
+    #[must_use]
+    pub fn otlp_metrics(mut self, sent: bool) -> Self {
+        self.otlp.metrics = Some(sent);
+        self
+    }
+
+    /// Hands spans to this exporter instead of sending them by OTLP. It is called on a thread of its own,
+    /// which it may block, told to flush when the application flushes, and shut down at the end.
     #[cfg(feature = "otlp")]
     #[must_use]
     pub fn span_exporter(mut self, exporter: impl opentelemetry_sdk::trace::SpanExporter + 'static) -> Self {
@@ -186,14 +256,14 @@ impl Builder {
         let sampler = self.sampler.or(sampler).unwrap_or(Sampler::ParentBasedAlwaysOn);
         let service = self.service(&environment)?;
         #[cfg(feature = "otlp")]
-        let (exporter, batching) = (
-            build_exporter(self.exporter, self.otlp_endpoint, &environment, &service)?,
-            environment.batching()?,
-        );
+        let limits = super::limits::from(&environment)?;
+        #[cfg(feature = "otlp")]
+        let outputs = super::outputs::Outputs::prepare(self.exporter, &self.otlp, &environment, &service)?;
         #[cfg(feature = "admin")]
         let listener = listen(&self.admin, &environment)?;
 
         let _ = SERVICE.set(service);
+        crate::propagation::allow(self.baggage_fields);
         #[cfg(feature = "log")]
         {
             use crate::log::{Output, install_bridge, start};
@@ -211,9 +281,9 @@ impl Builder {
             );
         }
         #[cfg(feature = "otlp")]
-        if let Some((exporter, to)) = exporter.filter(|_| !disabled) {
-            crate::export::spans::start(exporter, to, batching).map_err(InitError::Thread)?;
-            crate::trace::install_sampler(sampler);
+        if !disabled {
+            crate::trace::install_limits(limits);
+            outputs.start(sampler).map_err(InitError::Thread)?;
         }
         #[cfg(not(feature = "otlp"))]
         let _ = sampler;
@@ -280,50 +350,4 @@ fn listen(admin: &Admin, environment: &Environment<'_>) -> Result<Option<std::ne
     TcpListener::bind(address)
         .map(Some)
         .map_err(|source| InitError::Address { address: address.to_string(), source })
-}
-
-/// The exporter that was given, or one for the collector that is configured, with its address.
-#[cfg(feature = "otlp")]
-#[allow(clippy::type_complexity, reason = "used once")]
-fn build_exporter(
-    given: Option<Box<dyn crate::export::spans::Exporter>>,
-    endpoint: Option<String>,
-    environment: &Environment<'_>,
-    service: &Service,
-) -> Result<Option<(Box<dyn crate::export::spans::Exporter>, String)>, InitError> {
-    use opentelemetry::KeyValue;
-    use opentelemetry_otlp::{Protocol, WithExportConfig, WithHttpConfig};
-    use opentelemetry_sdk::Resource;
-
-    let otlp = environment.otlp(endpoint)?;
-    let (mut exporter, to) = match (given, otlp) {
-        (Some(exporter), _) => (exporter, "the application's exporter".to_owned()),
-        (None, None) => return Ok(None),
-        (None, Some(otlp)) => {
-            let exporter = opentelemetry_otlp::SpanExporter::builder()
-                .with_http()
-                .with_http_client(crate::export::http::BlockingClient::new(otlp.timeout))
-                .with_protocol(Protocol::HttpBinary)
-                .with_endpoint(otlp.endpoint.clone())
-                .with_timeout(otlp.timeout)
-                .with_headers(otlp.headers.into_iter().collect())
-                .build()
-                .map_err(|error| InitError::Exporter(error.into()))?;
-            (Box::new(exporter) as Box<dyn crate::export::spans::Exporter>, otlp.endpoint)
-        }
-    };
-    let name = service.name.clone().unwrap_or_else(|| "unknown_service".to_owned());
-    let attributes = service.attributes.iter().map(|(key, value)| KeyValue::new(key.clone(), value.clone()));
-    let version = service.version.clone().map(|version| KeyValue::new("service.version", version));
-    let resource = Resource::builder_empty()
-        .with_attributes(attributes.chain(version))
-        .with_attributes([
-            KeyValue::new("service.name", name),
-            KeyValue::new("telemetry.sdk.language", "rust"),
-            KeyValue::new("telemetry.sdk.name", "obs-runtime"),
-            KeyValue::new("telemetry.sdk.version", env!("CARGO_PKG_VERSION")),
-        ])
-        .build();
-    exporter.set_resource(&resource);
-    Ok(Some((exporter, to)))
 }

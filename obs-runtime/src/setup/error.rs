@@ -30,7 +30,7 @@ pub enum InitError {
     },
     /// A thread could not be started.
     Thread(std::io::Error),
-    /// The span exporter could not be built.
+    /// An exporter could not be built.
     Exporter(Box<dyn Error + Send + Sync>),
 }
 
@@ -53,7 +53,7 @@ impl fmt::Display for InitError {
                  `builder().admin(..)` or OTEL_EXPORTER_PROMETHEUS_PORT, or `no_admin()`"
             ),
             Self::Thread(source) => write!(f, "a thread of the runtime can't be started: {source}"),
-            Self::Exporter(source) => write!(f, "the span exporter can't be built: {source}"),
+            Self::Exporter(source) => write!(f, "the exporter can't be built: {source}"),
         }
     }
 }

@@ -35,7 +35,8 @@ pub struct Guard {
 pub struct Flushed {
     /// Every line logged before is written, and the output takes lines.
     pub logs: bool,
-    /// Every span ended before is exported, or counted as dropped.
+    /// Every span ended before is exported, or counted as dropped; so are log records and metrics, where
+    /// those are sent to a collector.
     pub spans: bool,
 }
 
@@ -61,7 +62,7 @@ impl Guard {
     fn end(&mut self, deadline: Duration) -> Flushed {
         self.open = false;
         READY.store(false, Ordering::Relaxed);
-        let flushed = flush(deadline);
+        let flushed = flush_until(deadline, true);
         #[cfg(feature = "log")]
         crate::log::close();
         flushed
@@ -80,17 +81,22 @@ impl Drop for Guard {
 ///
 /// For programs without a clean end, such as functions on demand; others hold the [`Guard`].
 pub fn flush(deadline: Duration) -> Flushed {
+    flush_until(deadline, false)
+}
+
+/// As [`flush`], and for the last time if it is the end.
+fn flush_until(deadline: Duration, end: bool) -> Flushed {
     let now = Instant::now();
     // A deadline that no clock can tell is one that never comes.
     let until = now.checked_add(deadline).unwrap_or_else(|| now + Duration::from_hours(24 * 365));
-    // Spans first: what goes wrong with them is logged.
     #[cfg(feature = "otlp")]
-    let spans = crate::export::spans::flush(until);
+    let exported = crate::export::flush(until, end);
     #[cfg(not(feature = "otlp"))]
-    let spans = true;
+    let (exported, _) = (true, end);
+    // Lines last: what went wrong with the others is logged.
     #[cfg(feature = "log")]
     let logs = crate::log::flush(until.max(Instant::now() + Duration::from_millis(100)));
     #[cfg(not(feature = "log"))]
     let (logs, _) = (true, until);
-    Flushed { logs, spans }
+    Flushed { logs, spans: exported }
 }

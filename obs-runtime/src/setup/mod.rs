@@ -4,6 +4,12 @@ mod builder;
 mod environment;
 mod error;
 mod guard;
+#[cfg(feature = "otlp")]
+mod limits;
+#[cfg(feature = "otlp")]
+mod outputs;
+#[cfg(feature = "otlp")]
+mod resource;
 
 pub use builder::{Builder, builder, init};
 pub use error::InitError;

@@ -16,8 +16,55 @@ pub(super) struct ThreadCells {
 pub(super) struct FunctionCells {
     /// Calls that began here. They may finish on another thread.
     pub(super) started: AtomicU64,
-    /// For each series, nothing until a call ends in it.
-    series: Box<[OnceLock<SeriesCells>]>,
+    series: Table,
+}
+
+/// For each series, nothing until a call ends in it.
+#[derive(Debug)]
+enum Table {
+    Flat(Box<[Slot]>),
+    /// Of a function that could have many series and will have few: in pages, none until one is needed.
+    Paged(Box<[Page]>),
+}
+
+type Slot = OnceLock<SeriesCells>;
+type Page = OnceLock<Box<[Slot]>>;
+
+/// Functions with more series have pages of so many.
+const MAX_FLAT: usize = 512;
+const PAGE: usize = 64;
+
+impl Table {
+    fn new(series: usize) -> Self {
+        if series <= MAX_FLAT {
+            return Self::Flat(slots(series));
+        }
+        Self::Paged(std::iter::repeat_with(OnceLock::new).take(series.div_ceil(PAGE)).collect())
+    }
+
+    #[inline]
+    fn slot(&self, series: usize) -> Option<&Slot> {
+        match self {
+            Self::Flat(slots) => slots.get(series),
+            Self::Paged(pages) => pages.get(series / PAGE)?.get_or_init(|| slots(PAGE)).get(series % PAGE),
+        }
+    }
+
+    /// Those that are there, each with its place.
+    fn touched(&self) -> impl Iterator<Item = (usize, &SeriesCells)> {
+        let (flat, pages): (&[Slot], &[Page]) = match self {
+            Self::Flat(slots) => (slots, &[]),
+            Self::Paged(pages) => (&[], pages),
+        };
+        let firsts = (0..).step_by(PAGE);
+        let there = firsts.zip(pages).filter_map(|(first, page)| Some((first, page.get()?)));
+        let all = flat.iter().enumerate().chain(there.flat_map(|(first, page)| (first..).zip(page.iter())));
+        all.filter_map(|(place, cells)| Some((place, cells.get()?)))
+    }
+}
+
+fn slots(count: usize) -> Box<[Slot]> {
+    std::iter::repeat_with(OnceLock::new).take(count).collect()
 }
 
 /// The sum of durations in ticks, then how many fell in each bucket.
@@ -111,10 +158,8 @@ impl ThreadCells {
 
     #[inline]
     fn function(&self, shape: &Shape) -> &FunctionCells {
-        self.functions[shape.id].get_or_init(|| FunctionCells {
-            started: AtomicU64::new(0),
-            series: std::iter::repeat_with(OnceLock::new).take(shape.series).collect(),
-        })
+        self.functions[shape.id]
+            .get_or_init(|| FunctionCells { started: AtomicU64::new(0), series: Table::new(shape.series) })
     }
 
     /// The cells of a function that this thread has called.
@@ -126,7 +171,7 @@ impl ThreadCells {
 impl FunctionCells {
     #[inline]
     fn series(&self, shape: &Shape, series: usize) -> Option<&SeriesCells> {
-        let cells = self.series.get(series)?;
+        let cells = self.series.slot(series)?;
         Some(cells.get_or_init(|| {
             let sum_and_buckets = 1 + shape.buckets.count();
             SeriesCells(std::iter::repeat_with(AtomicU64::default).take(sum_and_buckets).collect())
@@ -135,7 +180,7 @@ impl FunctionCells {
 
     /// The series that calls have ended in, each with its place.
     pub(super) fn touched(&self) -> impl Iterator<Item = (usize, &SeriesCells)> {
-        self.series.iter().enumerate().filter_map(|(place, cells)| Some((place, cells.get()?)))
+        self.series.touched()
     }
 }
 
@@ -153,6 +198,19 @@ impl SeriesCells {
 mod tests {
     use super::*;
     use std::thread;
+
+    #[test]
+    fn a_large_table_has_pages_and_gives_each_series_its_place() {
+        let table = Table::new(MAX_FLAT * 4 + 3);
+        let places = [0, 63, 64, 1000, MAX_FLAT * 4 + 2];
+        for place in places {
+            let slot = table.slot(place).expect("within");
+            slot.get_or_init(|| SeriesCells([AtomicU64::new(place as u64)].into()));
+        }
+        let touched: Vec<_> = table.touched().map(|(place, cells)| (place, cells.sum())).collect();
+        assert_eq!(touched, places.map(|place| (place, place as u64)));
+        assert!(table.slot(MAX_FLAT * 40).is_none());
+    }
 
     #[test]
     fn cells_of_a_thread_that_ended_go_to_the_next() {

@@ -65,6 +65,8 @@ pub(crate) fn functions() -> &'static [&'static Site] {
     static FUNCTIONS: OnceLock<Vec<&'static Site>> = OnceLock::new();
     FUNCTIONS.get_or_init(|| {
         let mut sites: Vec<&'static Site> = SITES.iter().collect();
+        #[cfg(feature = "http")]
+        sites.extend(crate::http::sites());
         sites.sort_by_key(|site| (site.function(), site.metadata.file(), site.metadata.line()));
         let mut shared = HashMap::new();
         for (id, site) in sites.iter().enumerate() {

@@ -2,13 +2,15 @@
 
 mod filter;
 mod foreign;
+mod notes;
 mod spans;
 
 pub(crate) use filter::Filter;
 pub(crate) use foreign::Foreign;
+pub(crate) use notes::note;
 #[cfg(feature = "log")]
 pub(crate) use spans::enter;
-pub(crate) use spans::{recorded, release};
+pub(crate) use spans::{recorded, release, retain, take_notes};
 
 use crate::context::{FrameKind, with_stack};
 use tracing_core::span::{Attributes, Current, Id, Record};
@@ -54,10 +56,15 @@ impl Subscriber for ObsSubscriber {
         spans::record(id, values);
     }
 
-    /// Links come with the exporter's span links; until then the relation is not kept.
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn record_follows_from(&self, id: &Id, follows: &Id) {
+        if let Some(other) = spans::trace_of(follows) {
+            notes::of_span(id.into_u64(), |notes| notes.link(other));
+        }
+    }
 
     fn event(&self, event: &Event<'_>) {
+        #[cfg(feature = "otlp")]
+        notes::event(event);
         #[cfg(feature = "log")]
         crate::log::event(event);
         #[cfg(not(feature = "log"))]
@@ -69,11 +76,11 @@ impl Subscriber for ObsSubscriber {
     }
 
     fn exit(&self, id: &Id) {
-        with_stack(|stack| stack.exit(id.into_u64()));
+        spans::exit(id);
     }
 
     fn clone_span(&self, id: &Id) -> Id {
-        spans::retain(id);
+        spans::retain(id.into_u64());
         id.clone()
     }
 

@@ -4,10 +4,10 @@
 //! generation, and whoever holds a span's data keeps it alive, so the worst is a span that is missed.
 
 use crate::clock;
-use crate::context::{Failures, Fields, Span, with_stack};
+use crate::context::{Fields, Notes, Span, with_stack};
 #[cfg(feature = "log")]
 use crate::context::{FrameKey, FrameKind};
-use crate::trace::{self, Finished};
+use crate::trace::{self, Finished, TraceContext};
 use sharded_slab::{Clear, Config, Pool};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
@@ -53,6 +53,8 @@ struct Slot {
     span: Option<Span>,
     /// Fields recorded after it opened.
     recorded: Mutex<Fields>,
+    /// What happened in it on threads that have left it, or was said of it from elsewhere.
+    notes: Mutex<Notes>,
     handles: AtomicUsize,
     /// When it opened, in ticks.
     opened: u64,
@@ -64,12 +66,17 @@ impl Clear for Slot {
     fn clear(&mut self) {
         self.span = None;
         self.recorded.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
+        *self.notes.get_mut().unwrap_or_else(PoisonError::into_inner) = Notes::new();
     }
 }
 
 impl Slot {
     fn recorded(&self) -> MutexGuard<'_, Fields> {
         self.recorded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn notes(&self) -> MutexGuard<'_, Notes> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -113,13 +120,14 @@ fn open_below(
 ) -> Option<Span> {
     let above = parent.and_then(key).and_then(|key| SPANS.get(key));
     let above = above.as_ref().and_then(|slot| Some((slot.span.as_ref()?, slot.recorded())));
-    let trace = above.as_ref().and_then(|(span, _)| Some((span.trace?, false)));
-    let (trace, parent) = with_stack(|stack| stack.identity_below(trace))?;
-    let mut span = Span::new(metadata, trace, parent);
+    let trace = above.as_ref().and_then(|(span, _)| Some((span.trace?, span.remote)));
+    let identity = with_stack(|stack| stack.identity_below(trace))?;
+    let mut span = Span::new(metadata, identity);
     if let Some((above, recorded)) = &above {
         span.inherit(&above.fields, above.fields.all(), above.shadows);
         span.inherit(recorded, recorded.all(), recorded.len() > 0);
         span.function = above.function;
+        span.carried.clone_from(&above.carried);
     }
     drop(above);
     span.record(record);
@@ -135,7 +143,7 @@ pub(super) fn with<R>(id: &Id, run: impl FnOnce(&Span) -> R) -> Option<R> {
         drop(recorded);
         return Some(run(span));
     }
-    let mut complete = Span { fields: span.fields.clone(), failures: Failures::new(), ..*span };
+    let mut complete = span.copied();
     complete.set(&recorded);
     drop(recorded);
     Some(run(&complete))
@@ -157,9 +165,35 @@ pub(super) fn record(id: &Id, values: &Record<'_>) {
     with_stack(|stack| stack.record(id.into_u64(), &fields));
 }
 
+/// Leaves a span on this thread, and takes from there what happened in it.
+pub(super) fn exit(id: &Id) {
+    let left = with_stack(|stack| stack.exit(id.into_u64())).flatten();
+    if let Some(mut frame) = left.filter(|frame| !frame.notes.is_empty()) {
+        append_notes(id.into_u64(), &mut frame.notes);
+    }
+}
+
+/// Notes something of a span by its number.
+pub(crate) fn append_notes(id: u64, notes: &mut Notes) {
+    if let Some(slot) = key(id).and_then(|key| SPANS.get(key)) {
+        slot.notes().append(notes);
+    }
+}
+
+/// What was noted of a span by its number since it opened.
+pub(crate) fn take_notes(id: u64) -> Notes {
+    let slot = key(id).and_then(|key| SPANS.get(key));
+    slot.map(|slot| std::mem::take(&mut *slot.notes())).unwrap_or_default()
+}
+
+/// The place of a span in its trace.
+pub(super) fn trace_of(id: &Id) -> Option<TraceContext> {
+    SPANS.get(key(id.into_u64())?)?.span.as_ref()?.trace
+}
+
 /// Counts one more handle.
-pub(super) fn retain(id: &Id) {
-    if let Some(slot) = key(id.into_u64()).and_then(|key| SPANS.get(key)) {
+pub(crate) fn retain(id: u64) {
+    if let Some(slot) = key(id).and_then(|key| SPANS.get(key)) {
         slot.handles.fetch_add(1, Ordering::Relaxed);
     }
 }
@@ -208,14 +242,16 @@ pub(super) fn current() -> Option<(Id, &'static Metadata<'static>)> {
 
 fn export(slot: &Slot) {
     let Some(span) = &slot.span else { return };
-    let Some(trace) = span.trace.filter(|trace| trace.sampled) else { return };
-    let mut fields = Fields::new();
-    fields.extend(&span.fields, span.fields.entries(span.inherited..span.fields.len()), |_| true);
+    let Some(trace) = span.trace.filter(|_| span.exported) else { return };
+    let mut fields = span.exported_fields();
     let recorded = slot.recorded();
     fields.extend(&recorded, recorded.all(), |_| true);
     drop(recorded);
+    let notes = std::mem::take(&mut *slot.notes());
     trace::submit(Finished {
         metadata: span.metadata,
+        name: None,
+        attributes: Vec::new(),
         call: None,
         trace,
         parent: span.parent.map(|parent| (parent.span_id, parent.remote)),
@@ -224,5 +260,7 @@ fn export(slot: &Slot) {
         outcome: "",
         error: None,
         fields,
+        notes,
+        carried: span.carried.clone(),
     });
 }

@@ -1,11 +1,8 @@
 //! A place in a distributed trace, and the W3C `traceparent` header that carries it.
 
-use crate::context::{FrameKey, FrameKind, with_stack};
-use pin_project_lite::pin_project;
+use crate::context::with_stack;
 use std::fmt;
-use std::pin::Pin;
 use std::str::FromStr;
-use std::task::{Context, Poll};
 
 /// A place in a distributed trace: which trace, which span, and whether it is sampled.
 ///
@@ -19,6 +16,8 @@ use std::task::{Context, Poll};
 /// let caller: TraceContext = header.parse()?;
 /// assert!(caller.sampled);
 /// assert_eq!(caller.to_string(), header);
+/// // What runs inside is a child of that span:
+/// obs_runtime::Context::from(caller).run(|| assert_eq!(TraceContext::current(), Some(caller)));
 /// # Ok::<(), obs_runtime::ParseTraceparentError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -40,27 +39,20 @@ impl TraceContext {
         with_stack(|stack| stack.top().and_then(|frame| frame.trace)).flatten()
     }
 
-    /// Makes this place, usually another service's span, the parent of what the thread opens until
-    /// the guard is dropped. Across `.await`, use [`scope`](Self::scope).
-    #[must_use]
-    pub fn attach(self) -> Scope {
-        Scope::enter(self)
-    }
-
-    /// Makes this place the parent of the spans that the future opens.
+    /// Says that the innermost span of this thread has to do with another one, which is not its parent:
+    /// a job with the requests that asked for it, a batch with its messages.
     ///
     /// ```
-    /// # use obs_runtime::TraceContext;
-    /// # async fn handle() {}
-    /// # async fn f(header: &str) {
-    /// match header.parse::<TraceContext>() {
-    ///     Ok(caller) => caller.scope(handle()).await,
-    ///     Err(_) => handle().await,
+    /// # use obs_runtime::{TraceContext, observe};
+    /// # struct Message { traceparent: String }
+    /// #[observe(kind = "consumer")]
+    /// fn consume(batch: &[Message]) {
+    ///     batch.iter().filter_map(|message| message.traceparent.parse().ok()).for_each(TraceContext::link);
+    ///     // ..
     /// }
-    /// # }
     /// ```
-    pub fn scope<F: Future>(self, future: F) -> Scoped<F> {
-        Scoped { trace: self, future }
+    pub fn link(self) {
+        crate::subscriber::note(|notes| notes.link(self));
     }
 }
 
@@ -111,49 +103,6 @@ fn hex(digits: Option<&str>, len: usize) -> Option<u128> {
     let digits = digits?;
     let lower = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
     (digits.len() == len && digits.bytes().all(lower)).then(|| u128::from_str_radix(digits, 16).ok())?
-}
-
-/// Ends the scope of [`TraceContext::attach`] when dropped.
-#[derive(Debug)]
-pub struct Scope {
-    /// The frame on the stack of this thread, which the guard can't leave.
-    frame: Option<FrameKey>,
-    not_send: std::marker::PhantomData<*const ()>,
-}
-
-impl Scope {
-    fn enter(trace: TraceContext) -> Self {
-        let frame = with_stack(|stack| stack.push_scope(trace, FrameKind::Remote));
-        Self { frame, not_send: std::marker::PhantomData }
-    }
-}
-
-impl Drop for Scope {
-    fn drop(&mut self) {
-        if let Some(frame) = self.frame {
-            with_stack(|stack| stack.pop(frame));
-        }
-    }
-}
-
-pin_project! {
-    /// The future of [`TraceContext::scope`].
-    #[derive(Debug)]
-    pub struct Scoped<F> {
-        trace: TraceContext,
-        #[pin]
-        future: F,
-    }
-}
-
-impl<F: Future> Future for Scoped<F> {
-    type Output = F::Output;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let this = self.project();
-        let _scope = this.trace.attach();
-        this.future.poll(cx)
-    }
 }
 
 #[cfg(test)]

@@ -1,13 +1,21 @@
 //! Traces: identities, sampling, and what a finished span leaves behind.
 
+#[cfg(feature = "opentelemetry")]
+mod api;
 mod context;
+mod limits;
 mod record;
 mod sampler;
 
-pub use context::{ParseTraceparentError, Scope, Scoped, TraceContext};
-pub(crate) use record::{Finished, SpanError, passed_over, submit};
+#[cfg(feature = "opentelemetry")]
+pub(crate) use api::install as install_api;
+pub use context::{ParseTraceparentError, TraceContext};
+pub(crate) use limits::limits;
 #[cfg(feature = "otlp")]
-pub(crate) use record::{collect_from, dropped, wake};
+pub(crate) use limits::{Limits, install as install_limits};
+pub(crate) use record::{Attribute, Attributes, Finished, SpanError, passed_over, submit};
+#[cfg(feature = "otlp")]
+pub(crate) use record::{Ended, collect_from, dropped, wake};
 pub use sampler::Sampler;
 pub(crate) use sampler::install as install_sampler;
 pub(crate) use sampler::sampled;

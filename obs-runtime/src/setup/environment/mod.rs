@@ -1,22 +1,18 @@
 //! The environment variables, by their OpenTelemetry names where there is one.
 
+#[cfg(feature = "otlp")]
+mod otlp;
+
+#[cfg(feature = "otlp")]
+pub(super) use otlp::Choices;
+
 use super::InitError;
 use crate::subscriber::Filter;
 use crate::trace::Sampler;
-use std::time::Duration;
 
 /// Where variables come from: the process, or a test.
 pub(super) struct Environment<'a> {
     lookup: &'a dyn Fn(&str) -> Option<String>,
-}
-
-/// Settings of the span exporter.
-#[cfg(feature = "otlp")]
-#[derive(Clone, Debug)]
-pub(super) struct Otlp {
-    pub(super) endpoint: String,
-    pub(super) headers: Vec<(String, String)>,
-    pub(super) timeout: Duration,
 }
 
 impl<'a> Environment<'a> {
@@ -34,7 +30,7 @@ impl<'a> Environment<'a> {
         self.get(name).is_some()
     }
 
-    fn parsed<T>(
+    pub(super) fn parsed<T>(
         &self,
         name: &'static str,
         expected: &str,
@@ -149,102 +145,6 @@ fn percent_decode(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-#[cfg(feature = "otlp")]
-impl Environment<'_> {
-    /// The exporter's settings, if an endpoint is configured.
-    pub(super) fn otlp(&self, endpoint: Option<String>) -> Result<Option<Otlp>, InitError> {
-        let exporter = self.parsed("OTEL_TRACES_EXPORTER", "`otlp` or `none`", |value| match value {
-            "otlp" => Some(true),
-            "none" => Some(false),
-            _ => None,
-        })?;
-        let timeout = self
-            .millis("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT")?
-            .or(self.millis("OTEL_EXPORTER_OTLP_TIMEOUT")?)
-            .unwrap_or(Duration::from_secs(10));
-        let headers = self
-            .pairs("OTEL_EXPORTER_OTLP_TRACES_HEADERS")?
-            .or(self.pairs("OTEL_EXPORTER_OTLP_HEADERS")?)
-            .unwrap_or_default();
-        let given = match endpoint {
-            Some(endpoint) => Some(check_url("otlp_endpoint", &endpoint)?.join_traces()),
-            None => match self.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") {
-                Some(endpoint) => Some(check_url("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", &endpoint)?.0),
-                None => self
-                    .get("OTEL_EXPORTER_OTLP_ENDPOINT")
-                    .map(|endpoint| Ok(check_url("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint)?.join_traces()))
-                    .transpose()?,
-            },
-        };
-        let Some(endpoint) = given.filter(|_| exporter != Some(false)) else { return Ok(None) };
-        for name in ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"] {
-            self.parsed(name, "`http/protobuf`", |value| (value == "http/protobuf").then_some(()))?;
-        }
-        Ok(Some(Otlp { endpoint, headers, timeout }))
-    }
-
-    pub(super) fn batching(&self) -> Result<crate::export::spans::Batching, InitError> {
-        let mut batching = crate::export::spans::Batching::default();
-        if let Some(delay) = self.millis("OTEL_BSP_SCHEDULE_DELAY")? {
-            batching.schedule_delay = delay;
-        }
-        if let Some(size) = self.count("OTEL_BSP_MAX_QUEUE_SIZE")? {
-            batching.max_queue_size = size;
-        }
-        if let Some(size) = self.count("OTEL_BSP_MAX_EXPORT_BATCH_SIZE")? {
-            batching.max_export_batch_size = size;
-        }
-        if batching.max_export_batch_size > batching.max_queue_size {
-            return Err(InitError::Invalid {
-                setting: "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
-                value: batching.max_export_batch_size.to_string(),
-                expected: format!("at most OTEL_BSP_MAX_QUEUE_SIZE, which is {}", batching.max_queue_size),
-            });
-        }
-        Ok(batching)
-    }
-
-    fn millis(&self, name: &'static str) -> Result<Option<Duration>, InitError> {
-        let parse = |value: &str| value.parse().ok().filter(|millis| *millis > 0).map(Duration::from_millis);
-        self.parsed(name, "a number of milliseconds above zero", parse)
-    }
-
-    fn count(&self, name: &'static str) -> Result<Option<usize>, InitError> {
-        const MAX: usize = 1_000_000;
-        self.parsed(name, "a whole number, 1 to 1000000", |value| {
-            value.parse().ok().filter(|count| (1..=MAX).contains(count))
-        })
-    }
-}
-
-/// A URL that was checked.
-#[cfg(feature = "otlp")]
-#[derive(Debug)]
-struct Url(String);
-
-#[cfg(feature = "otlp")]
-impl Url {
-    /// The traces' path below an endpoint for all signals.
-    fn join_traces(&self) -> String {
-        format!("{}/v1/traces", self.0.trim_end_matches('/'))
-    }
-}
-
-#[cfg(feature = "otlp")]
-fn check_url(setting: &'static str, url: &str) -> Result<Url, InitError> {
-    let uri = url.parse::<http::Uri>().ok();
-    if uri.is_some_and(|uri| {
-        uri.scheme_str() == Some("http") && uri.host().is_some_and(|host| !host.is_empty())
-    }) {
-        return Ok(Url(url.to_owned()));
-    }
-    Err(InitError::Invalid {
-        setting,
-        value: url.to_owned(),
-        expected: "an `http://host:port` URL, such as http://127.0.0.1:4318".to_owned(),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -304,25 +204,5 @@ mod tests {
             environment.resource_attributes().expect("valid")
         });
         assert_eq!(read, [("a".to_owned(), "1".to_owned()), ("b".to_owned(), "x,yé".to_owned())]);
-    }
-
-    #[test]
-    #[cfg(feature = "otlp")]
-    fn endpoints_follow_the_exporter_specification() {
-        let endpoint = |variables: &[(&str, &str)]| {
-            with(variables, |environment| environment.otlp(None)).map(|otlp| otlp.map(|otlp| otlp.endpoint))
-        };
-        let all = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318/");
-        let traces = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://traces:1/as/given");
-        assert_eq!(endpoint(&[]).expect("valid"), None);
-        assert_eq!(endpoint(&[all]).expect("valid").as_deref(), Some("http://collector:4318/v1/traces"));
-        assert_eq!(endpoint(&[all, traces]).expect("valid").as_deref(), Some("http://traces:1/as/given"));
-        assert_eq!(endpoint(&[all, ("OTEL_TRACES_EXPORTER", "none")]).expect("valid"), None);
-        for wrong in ["collector:4318", "https://collector:4318", "http://", "http:///x"] {
-            assert!(endpoint(&[("OTEL_EXPORTER_OTLP_ENDPOINT", wrong)]).is_err(), "{wrong}");
-        }
-        let protocol = ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");
-        assert_eq!(endpoint(&[protocol]).expect("nothing is exported"), None);
-        assert!(endpoint(&[all, protocol]).is_err());
     }
 }

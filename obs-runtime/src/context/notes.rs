@@ -1,0 +1,131 @@
+//! What happens while a span is open, and is exported with it: events, and links to other spans.
+
+use super::Fields;
+use super::json::{write_formatted, write_string};
+use crate::trace::{TraceContext, limits};
+use std::fmt;
+use tracing_core::field::Visit;
+use tracing_core::{Event, Field, Metadata};
+
+/// Events and links of a span. Most spans have none, so they are a box away.
+#[derive(Debug, Default)]
+pub(crate) struct Notes(Option<Box<Noted>>);
+
+#[derive(Debug, Default)]
+pub(crate) struct Noted {
+    pub(crate) events: Vec<SpanEvent>,
+    pub(crate) links: Vec<TraceContext>,
+    /// How many there was no room for.
+    pub(crate) dropped_events: u32,
+    pub(crate) dropped_links: u32,
+}
+
+/// Something that happened inside a span.
+#[derive(Debug)]
+pub(crate) struct SpanEvent {
+    pub(crate) metadata: &'static Metadata<'static>,
+    /// In ticks.
+    pub(crate) at: u64,
+    /// As a JSON string; empty if there is none.
+    pub(crate) message: Vec<u8>,
+    pub(crate) fields: Fields,
+}
+
+impl SpanEvent {
+    /// Takes down an event. Runs the formatters of its values.
+    pub(crate) fn of(event: &Event<'_>, at: u64) -> Self {
+        let (mut message, mut fields) = (Vec::new(), Fields::new());
+        event.record(&mut EventFields { message: &mut message, fields: &mut fields });
+        Self { metadata: event.metadata(), at, message, fields }
+    }
+}
+
+impl Notes {
+    pub(crate) const fn new() -> Self {
+        Self(None)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Adds an event, as long as there is room.
+    pub(crate) fn event(&mut self, event: SpanEvent) {
+        let noted = self.0.get_or_insert_default();
+        if noted.events.len() < limits().events {
+            noted.events.push(event);
+        } else {
+            noted.dropped_events += 1;
+        }
+    }
+
+    /// Adds a link, as long as there is room.
+    pub(crate) fn link(&mut self, to: TraceContext) {
+        let noted = self.0.get_or_insert_default();
+        if noted.links.len() < limits().links {
+            noted.links.push(to);
+        } else {
+            noted.dropped_links += 1;
+        }
+    }
+
+    /// Takes over what was noted elsewhere.
+    pub(crate) fn append(&mut self, other: &mut Self) {
+        let Some(other) = other.0.take() else { return };
+        if self.0.is_none() {
+            self.0 = Some(other);
+            return;
+        }
+        other.events.into_iter().for_each(|event| self.event(event));
+        other.links.into_iter().for_each(|link| self.link(link));
+        if let Some(noted) = &mut self.0 {
+            noted.dropped_events += other.dropped_events;
+            noted.dropped_links += other.dropped_links;
+        }
+    }
+
+    /// All of it, in the order of time.
+    #[cfg(feature = "otlp")]
+    pub(crate) fn into_noted(self) -> Noted {
+        let mut noted = self.0.map(|noted| *noted).unwrap_or_default();
+        noted.events.sort_by_key(|event| event.at);
+        noted
+    }
+}
+
+/// Sets an event's message apart from its other fields.
+pub(crate) struct EventFields<'a> {
+    pub(crate) message: &'a mut Vec<u8>,
+    pub(crate) fields: &'a mut Fields,
+}
+
+macro_rules! forward {
+    ($($name:ident: $ty:ty),* $(,)?) => {$(
+        fn $name(&mut self, field: &Field, value: $ty) {
+            self.fields.$name(field, value);
+        }
+    )*};
+}
+
+impl Visit for EventFields<'_> {
+    forward! {
+        record_f64: f64, record_i64: i64, record_u64: u64, record_i128: i128, record_u128: u128,
+        record_bool: bool, record_error: &(dyn std::error::Error + 'static),
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if field.name() == "message" {
+            write_string(self.message, value);
+        } else {
+            self.fields.record_str(field, value);
+        }
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if field.name() == "message" {
+            write_formatted(self.message, value);
+        } else {
+            self.fields.record_debug(field, value);
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Contexts on the stack: fields, or a caller's place, or all that another thread was in, brought here
+//! without a span.
+
+use super::identity::Identity;
+use super::stack::{FrameKey, FrameKind, Stack};
+use super::{Carried, Fields, Span};
+use crate::trace::TraceContext;
+use std::sync::Arc;
+use tracing_core::subscriber::Interest;
+use tracing_core::{Callsite, Kind, Level, Metadata, metadata};
+
+/// Gives contexts metadata, so that `Span::current()` has something to hold on to inside one.
+struct ContextCallsite;
+
+static CALLSITE: ContextCallsite = ContextCallsite;
+static METADATA: Metadata<'static> = metadata! {
+    name: "context",
+    target: "obs_runtime",
+    level: Level::ERROR,
+    fields: &[],
+    callsite: &CALLSITE,
+    kind: Kind::SPAN
+};
+
+impl Callsite for ContextCallsite {
+    fn set_interest(&self, _: Interest) {}
+
+    fn metadata(&self) -> &Metadata<'_> {
+        &METADATA
+    }
+}
+
+impl Span {
+    /// A context with fields, and a caller's place in a trace.
+    pub(crate) fn context(trace: Option<TraceContext>, record: impl FnOnce(&mut Fields)) -> Self {
+        let identity = Identity { trace, remote: trace.is_some(), parent: None, own: false };
+        let mut span = Self::new(&METADATA, identity);
+        span.record(record);
+        span.fields.share();
+        span
+    }
+
+    /// Adds to what is carried.
+    pub(crate) fn carry(&mut self, change: impl FnOnce(&mut Carried)) {
+        let carried = self.carried.get_or_insert_default();
+        change(Arc::make_mut(carried));
+    }
+}
+
+impl Stack {
+    /// All that this thread is in, for other threads and later.
+    pub(crate) fn capture(&self) -> Option<Span> {
+        let mut span = self.materialize(self.top()?)?;
+        span.inherited = span.fields.len();
+        Some(span)
+    }
+
+    /// Enters a context. One that is `whole` hides what this thread is in; another adds to it.
+    pub(crate) fn enter_context(&mut self, context: &Span, whole: bool) -> FrameKey {
+        if whole {
+            return self.enter(context, FrameKind::Scope);
+        }
+        let above = self.top().map(|top| (top.trace, top.remote)).unwrap_or_default();
+        let mut frame = self.frame_here(FrameKind::Scope);
+        self.fields.extend(&context.fields, context.fields.all(), |_| true);
+        frame.shadows |=
+            context.shadows || self.shadows(frame.base..frame.start, frame.start..self.fields.len());
+        (frame.trace, frame.remote) = if context.trace.is_some() { (context.trace, true) } else { above };
+        frame.metadata = Some(context.metadata);
+        frame.carried.clone_from(&context.carried);
+        self.push(frame)
+    }
+}

@@ -1,0 +1,247 @@
+//! The way of one signal's items out of the process: one thread collects them, another hands them on
+//! in batches. A dead collector holds up the second alone; what then does not fit the queue is dropped
+//! and counted.
+
+use super::delivery::{Delivery, Reporter, Signal};
+use crate::context::{Stack, with_stack};
+use std::collections::VecDeque;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+/// How often is collected when nobody asks for it.
+const COLLECT_EVERY: Duration = Duration::from_millis(100);
+
+/// How often while somebody waits for a flush.
+const FLUSH_EVERY: Duration = Duration::from_millis(5);
+
+/// How items are batched, by the names of the `OTEL_BSP_*` and `OTEL_BLRP_*` variables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Batching {
+    pub(crate) schedule_delay: Duration,
+    pub(crate) max_queue_size: usize,
+    pub(crate) max_export_batch_size: usize,
+}
+
+/// Where items come from.
+pub(crate) trait Source<T> {
+    /// Appends what there is, up to `room` items, and drops the rest. Returns how many those were.
+    fn collect(&mut self, room: usize, into: &mut VecDeque<T>) -> u64;
+}
+
+/// Where batches go. May take its time.
+pub(crate) trait Sink<T>: Send {
+    fn export(&mut self, batch: Vec<T>) -> Delivery;
+
+    /// Sends on whatever it holds back.
+    fn flush(&mut self) {}
+
+    /// Nothing comes any more.
+    fn shutdown(&mut self) {}
+}
+
+/// Somebody waits until what there is by now is dealt with.
+pub(crate) struct Flush {
+    pub(crate) done: Sender<()>,
+    pub(crate) deadline: Instant,
+    /// Nothing is to be exported afterwards.
+    pub(crate) last: bool,
+}
+
+/// What the exporter's thread is given to do, in this order.
+enum Work<T> {
+    Batch(Vec<T>),
+    Flush(Flush),
+}
+
+/// The threads' names, and what they tell apart by signal.
+#[derive(Debug)]
+pub(crate) struct Names {
+    pub(crate) signal: Signal,
+    pub(crate) collector: &'static str,
+    pub(crate) exporter: &'static str,
+}
+
+/// A running pipeline.
+#[derive(Debug)]
+pub(crate) struct Pipeline {
+    flushes: Sender<Flush>,
+    collector: Thread,
+}
+
+impl Pipeline {
+    /// Starts both threads; `source` is made on the collector's own.
+    pub(crate) fn start<T: Send + 'static, S: Source<T>>(
+        names: &Names,
+        source: impl FnOnce() -> S + Send + 'static,
+        sink: Box<dyn Sink<T>>,
+        to: String,
+        batching: Batching,
+    ) -> io::Result<Self> {
+        let waiting = (batching.max_queue_size / batching.max_export_batch_size).max(1);
+        let (work, inbox) = sync_channel(waiting);
+        let (flushes, asked) = channel();
+        let signal = names.signal;
+        let collector = thread::Builder::new().name(names.collector.into()).spawn(move || {
+            let source = source();
+            Collector {
+                signal,
+                batching,
+                source,
+                work,
+                pending: VecDeque::new(),
+                accepted: 0,
+                handed_over: 0,
+                flushes: VecDeque::new(),
+            }
+            .run(&asked);
+        })?;
+        let collector = collector.thread().clone();
+        let wake = collector.clone();
+        let reporter = Reporter::new(signal, to);
+        thread::Builder::new()
+            .name(names.exporter.into())
+            .spawn(move || Exporter { reporter, sink, ended: false }.run(&inbox, &wake))?;
+        signal.set_sending();
+        Ok(Self { flushes, collector })
+    }
+
+    /// Asks that everything be dealt with, and told when it is. False if the pipeline has ended.
+    pub(crate) fn ask(&self, flush: Flush) -> bool {
+        let asked = self.flushes.send(flush).is_ok();
+        self.collector.unpark();
+        asked
+    }
+}
+
+struct Collector<T, S> {
+    signal: Signal,
+    batching: Batching,
+    source: S,
+    work: SyncSender<Work<T>>,
+    pending: VecDeque<T>,
+    /// How many items there has been room for.
+    accepted: u64,
+    /// How many of those the exporter has been given.
+    handed_over: u64,
+    /// Each with the number of items that had been accepted when it was asked for.
+    flushes: VecDeque<(u64, Flush)>,
+}
+
+/// The exporter has no room, or is gone.
+enum Held {
+    Full,
+    Gone,
+}
+
+impl<T, S: Source<T>> Collector<T, S> {
+    fn run(&mut self, asked: &Receiver<Flush>) {
+        with_stack(Stack::set_quiet);
+        let mut due = Instant::now() + self.batching.schedule_delay;
+        loop {
+            // Asked before collecting: what there was by then is collected.
+            let new: Vec<Flush> = asked.try_iter().collect();
+            let before = self.pending.len();
+            let room = self.batching.max_queue_size.saturating_sub(before);
+            let left_out = self.source.collect(room, &mut self.pending);
+            self.signal.dropped(left_out);
+            self.accepted += (self.pending.len() - before) as u64;
+            self.flushes.extend(new.into_iter().map(|flush| (self.accepted, flush)));
+            let now = Instant::now();
+            self.flushes.retain(|(_, flush)| flush.last || now < flush.deadline);
+            let full = self.pending.len() >= self.batching.max_export_batch_size;
+            if now >= due || full || !self.flushes.is_empty() {
+                if let Err(Held::Gone) = self.hand_over() {
+                    return;
+                }
+                due = now + self.batching.schedule_delay;
+            }
+            let pause = if self.flushes.is_empty() { COLLECT_EVERY } else { FLUSH_EVERY };
+            thread::park_timeout(pause.min(self.batching.schedule_delay));
+        }
+    }
+
+    /// Gives the exporter what it has room for. Never waits: a dead collector is its matter alone.
+    fn hand_over(&mut self) -> Result<(), Held> {
+        while !self.pending.is_empty() {
+            self.hand_over_flushes()?;
+            let size = self.pending.len().min(self.batching.max_export_batch_size);
+            let batch: Vec<T> = self.pending.drain(..size).collect();
+            match self.work.try_send(Work::Batch(batch)) {
+                Ok(()) => self.handed_over += size as u64,
+                Err(TrySendError::Full(Work::Batch(unsent))) => {
+                    unsent.into_iter().rev().for_each(|item| self.pending.push_front(item));
+                    return Err(Held::Full);
+                }
+                Err(_) => return Err(Held::Gone),
+            }
+        }
+        self.hand_over_flushes()
+    }
+
+    /// Passes on the flushes that nothing has to be sent before any more.
+    fn hand_over_flushes(&mut self) -> Result<(), Held> {
+        while self.flushes.front().is_some_and(|(accepted, _)| *accepted <= self.handed_over) {
+            let Some((accepted, flush)) = self.flushes.pop_front() else { break };
+            match self.work.try_send(Work::Flush(flush)) {
+                Ok(()) => {}
+                Err(TrySendError::Full(Work::Flush(flush))) => {
+                    self.flushes.push_front((accepted, flush));
+                    return Err(Held::Full);
+                }
+                Err(_) => return Err(Held::Gone),
+            }
+        }
+        Ok(())
+    }
+}
+
+struct Exporter<T> {
+    reporter: Reporter,
+    sink: Box<dyn Sink<T>>,
+    ended: bool,
+}
+
+impl<T> Exporter<T> {
+    fn run(&mut self, inbox: &Receiver<Work<T>>, collector: &Thread) {
+        with_stack(Stack::set_quiet);
+        for work in inbox {
+            match work {
+                Work::Batch(batch) => self.export(batch),
+                Work::Flush(flush) => self.flush(&flush),
+            }
+            collector.unpark();
+        }
+    }
+
+    fn export(&mut self, batch: Vec<T>) {
+        let items = batch.len() as u64;
+        if self.ended {
+            self.reporter.count_dropped(items);
+            return;
+        }
+        // The sink may be the application's, and panic.
+        let delivery = catch_unwind(AssertUnwindSafe(|| self.sink.export(batch)))
+            .unwrap_or_else(|_| Delivery::Lost("the exporter panicked".to_owned()));
+        self.reporter.note(items, delivery);
+    }
+
+    fn flush(&mut self, flush: &Flush) {
+        if !self.ended {
+            let flushed = catch_unwind(AssertUnwindSafe(|| {
+                self.sink.flush();
+                if flush.last {
+                    self.sink.shutdown();
+                }
+            }));
+            if flushed.is_err() {
+                self.reporter.note(0, Delivery::Lost("the exporter panicked".to_owned()));
+            }
+            self.ended = flush.last;
+        }
+        // Whoever asked may have given up meanwhile.
+        let _ = flush.done.send(());
+    }
+}

@@ -1,0 +1,102 @@
+//! A response's body that says when it has been read to its end.
+
+use super::exchange::Exchange;
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+use std::fmt::Display;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+pin_project! {
+    /// The body of an observed response: as the one inside, whose end is the end of the request's span.
+    #[derive(Debug)]
+    pub struct ObservedBody<B: Body> {
+        // Before the exchange, so that what it still runs is dropped while that goes on.
+        #[pin]
+        body: B,
+        exchange: Ending,
+        // How many bytes the head has announced that have not come yet.
+        left: Option<u64>,
+    }
+
+    impl<B: Body> PinnedDrop for ObservedBody<B> {
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            // A client that has its answer need not read all of it; who writes to a client that is
+            // gone has not sent all of it.
+            let read = this.exchange.0.as_ref().is_some_and(|exchange| !exchange.is_server());
+            if read || this.body.is_end_stream() {
+                this.exchange.complete();
+            }
+        }
+    }
+}
+
+/// The exchange until it has ended.
+#[derive(Debug)]
+struct Ending(Option<Exchange>);
+
+impl Ending {
+    fn complete(&mut self) {
+        if let Some(exchange) = self.0.take() {
+            exchange.complete();
+        }
+    }
+}
+
+impl<B: Body> ObservedBody<B> {
+    /// The body of a response whose head is there.
+    pub(super) fn new(body: B, exchange: Option<Exchange>, announced: Option<u64>) -> Self {
+        let mut exchange = Ending(exchange);
+        if body.is_end_stream() || announced == Some(0) {
+            exchange.complete();
+        }
+        Self { body, exchange, left: announced }
+    }
+}
+
+impl<B> Body for ObservedBody<B>
+where
+    B: Body,
+    B::Error: Display,
+{
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        let mut this = self.project();
+        let body = this.body.as_mut();
+        let Some(exchange) = &mut this.exchange.0 else { return body.poll_frame(cx) };
+        let polled = exchange.inside(|| body.poll_frame(cx));
+        match &polled {
+            Poll::Pending => {}
+            Poll::Ready(None) => this.exchange.complete(),
+            Poll::Ready(Some(Err(error))) => {
+                if let Some(exchange) = this.exchange.0.take() {
+                    exchange.fail(error);
+                }
+            }
+            Poll::Ready(Some(Ok(frame))) => {
+                if let (Some(left), Some(data)) = (this.left.as_mut(), frame.data_ref()) {
+                    *left = left.saturating_sub(bytes::Buf::remaining(data) as u64);
+                }
+                // Nobody need ask again for what is known to be all.
+                if this.body.is_end_stream() || *this.left == Some(0) {
+                    this.exchange.complete();
+                }
+            }
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

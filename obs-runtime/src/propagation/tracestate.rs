@@ -1,0 +1,73 @@
+//! The `tracestate` header: read as far as to know that it may be passed on.
+
+/// What tracing systems tell each other, in the header's own form. Empty if there is none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct TraceState(Box<str>);
+
+/// By the specification. With more, the header is not one.
+const MAX_MEMBERS: usize = 32;
+
+/// The specification has everyone pass on 512 bytes at least. Beyond this, long members go first, then
+/// the last ones.
+const MAX_BYTES: usize = 4096;
+const LONG_MEMBER_BYTES: usize = 128;
+
+impl TraceState {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Reads the values of all `tracestate` headers, joined by commas. `None` if they are not as the
+    /// specification has them: then all are as good as absent.
+    ///
+    /// Of two members with one key the first is the later one, and stays.
+    pub(crate) fn parse(header: &str) -> Option<Self> {
+        let mut members: Vec<(&str, &str)> = Vec::new();
+        let mut count = 0;
+        for member in header.split(',').map(|member| member.trim_matches([' ', '\t'])) {
+            if member.is_empty() {
+                continue;
+            }
+            count += 1;
+            let (key, value) = member.split_once('=')?;
+            if count > MAX_MEMBERS || !is_key(key) || !is_value(value) {
+                return None;
+            }
+            if !members.iter().any(|(earlier, _)| *earlier == key) {
+                members.push((key, member));
+            }
+        }
+        let mut members: Vec<&str> = members.into_iter().map(|(_, member)| member).collect();
+        while joined_len(&members) > MAX_BYTES {
+            match members.iter().rposition(|member| member.len() > LONG_MEMBER_BYTES) {
+                Some(long) => drop(members.remove(long)),
+                None => drop(members.pop()),
+            }
+        }
+        Some(Self(members.join(",").into()))
+    }
+}
+
+fn joined_len(members: &[&str]) -> usize {
+    members.iter().map(|member| member.len() + 1).sum()
+}
+
+/// A name, or a tenant's name in a system, such as `fw529a3039@dt`.
+fn is_key(key: &str) -> bool {
+    let lower = |byte: u8| byte.is_ascii_lowercase();
+    let lower_or_digit = |byte: u8| lower(byte) || byte.is_ascii_digit();
+    let part = |part: &str, max: usize, first: &dyn Fn(u8) -> bool| {
+        let any = |byte: u8| lower_or_digit(byte) || b"_-*/".contains(&byte);
+        (1..=max).contains(&part.len()) && part.bytes().all(any) && part.bytes().next().is_some_and(first)
+    };
+    match key.split_once('@') {
+        None => part(key, 256, &lower_or_digit),
+        Some((tenant, system)) => part(tenant, 241, &lower_or_digit) && part(system, 14, &lower),
+    }
+}
+
+/// Printable ASCII but comma and equals sign, not ending in a space.
+fn is_value(value: &str) -> bool {
+    let printable = |byte: u8| (0x20..=0x7e).contains(&byte) && byte != b',' && byte != b'=';
+    (1..=256).contains(&value.len()) && value.bytes().all(printable) && !value.ends_with(' ')
+}

@@ -1,0 +1,494 @@
+//! Where telemetry is sent, by the OpenTelemetry exporter specification. What is set for one signal
+//! goes before what is set for all, and code before both.
+
+use super::Environment;
+use crate::export::delivery::Signal;
+use crate::export::otlp::{OtlpCompression, OtlpProtocol, Target, Tls};
+use crate::export::pipeline::Batching;
+use crate::setup::InitError;
+use http::{HeaderName, HeaderValue, Uri};
+use std::time::Duration;
+
+/// What was set in code.
+#[derive(Default)]
+pub(in crate::setup) struct Choices {
+    pub(in crate::setup) endpoint: Option<String>,
+    pub(in crate::setup) protocol: Option<OtlpProtocol>,
+    pub(in crate::setup) compression: Option<OtlpCompression>,
+    pub(in crate::setup) timeout: Option<Duration>,
+    pub(in crate::setup) headers: Vec<(String, String)>,
+    pub(in crate::setup) logs: Option<bool>,
+    pub(in crate::setup) metrics: Option<bool>,
+}
+
+/// Where each signal goes that goes anywhere.
+#[derive(Debug)]
+pub(in crate::setup) struct Targets {
+    pub(in crate::setup) traces: Option<Target>,
+    pub(in crate::setup) logs: Option<Target>,
+    pub(in crate::setup) metrics: Option<Target>,
+}
+
+/// The variables of one setting: for each signal, and for all.
+struct Names {
+    own: [&'static str; Signal::ALL.len()],
+    all: &'static str,
+}
+
+macro_rules! names {
+    ($suffix:literal) => {
+        Names {
+            own: [
+                concat!("OTEL_EXPORTER_OTLP_TRACES_", $suffix),
+                concat!("OTEL_EXPORTER_OTLP_LOGS_", $suffix),
+                concat!("OTEL_EXPORTER_OTLP_METRICS_", $suffix),
+            ],
+            all: concat!("OTEL_EXPORTER_OTLP_", $suffix),
+        }
+    };
+}
+
+const ENDPOINT: Names = names!("ENDPOINT");
+const PROTOCOL: Names = names!("PROTOCOL");
+const COMPRESSION: Names = names!("COMPRESSION");
+const HEADERS: Names = names!("HEADERS");
+const TIMEOUT: Names = names!("TIMEOUT");
+#[cfg(feature = "otlp-grpc")]
+const INSECURE: Names = names!("INSECURE");
+#[cfg(feature = "otlp-tls")]
+const CERTIFICATE: Names = names!("CERTIFICATE");
+#[cfg(feature = "otlp-tls")]
+const CLIENT_CERTIFICATE: Names = names!("CLIENT_CERTIFICATE");
+#[cfg(feature = "otlp-tls")]
+const CLIENT_KEY: Names = names!("CLIENT_KEY");
+
+/// By the specification.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+#[cfg(feature = "prometheus")]
+const DEFAULT_INTERVAL: Duration = Duration::from_mins(1);
+
+/// A value, and the name of what set it.
+type Named = (&'static str, String);
+
+impl Environment<'_> {
+    /// Where each signal goes.
+    ///
+    /// Traces go wherever an endpoint is set; logs and metrics, which have other ways out, only if that
+    /// is asked for.
+    pub(in crate::setup) fn otlp(&self, choices: &Choices) -> Result<Targets, InitError> {
+        let traces = self.exporter("OTEL_TRACES_EXPORTER", "`otlp` or `none`", &[])?;
+        let logs = "`otlp`, or `console` or `none` for stdout alone";
+        let logs = self.exporter("OTEL_LOGS_EXPORTER", logs, &["console"])?;
+        let metrics = "`otlp`, or `prometheus` or `none` for `/metrics` alone";
+        let metrics = self.exporter("OTEL_METRICS_EXPORTER", metrics, &["prometheus"])?;
+        let asked = |chosen: Option<bool>, set: Option<bool>| chosen.or(set).unwrap_or(false);
+        Ok(Targets {
+            traces: match traces {
+                Some(false) => None,
+                asked => self.target(Signal::Traces, asked.is_some(), choices)?,
+            },
+            logs: self.target_if(asked(choices.logs, logs), Signal::Logs, choices)?,
+            metrics: self.target_if(asked(choices.metrics, metrics), Signal::Metrics, choices)?,
+        })
+    }
+
+    /// Whether a signal is to be sent: `None` if the variable is not set.
+    fn exporter(
+        &self,
+        name: &'static str,
+        expected: &str,
+        others: &[&str],
+    ) -> Result<Option<bool>, InitError> {
+        self.parsed(name, expected, |value| {
+            let mut asked = false;
+            for exporter in value.split(',').map(str::trim) {
+                match exporter {
+                    "otlp" => asked = true,
+                    "none" => {}
+                    other if others.contains(&other) => {}
+                    _ => return None,
+                }
+            }
+            Some(asked)
+        })
+    }
+
+    fn target_if(&self, asked: bool, signal: Signal, of: &Choices) -> Result<Option<Target>, InitError> {
+        if asked { self.target(signal, true, of) } else { Ok(None) }
+    }
+
+    /// Where a signal goes. Without an endpoint that is the usual one, if it was asked for, or nowhere.
+    fn target(&self, signal: Signal, asked: bool, of: &Choices) -> Result<Option<Target>, InitError> {
+        let own = self.own(&ENDPOINT, signal).filter(|_| of.endpoint.is_none());
+        let all = of.endpoint.clone().map(|endpoint| ("otlp_endpoint", endpoint));
+        let all = all.or_else(|| self.named(ENDPOINT.all));
+        if own.is_none() && all.is_none() && !asked {
+            return Ok(None);
+        }
+        let protocol = match of.protocol {
+            Some(protocol) => protocol,
+            None => self.protocol(signal)?,
+        };
+        let url = match (protocol, own, all) {
+            (OtlpProtocol::HttpProtobuf, Some((name, url)), _) => checked(name, url)?,
+            (OtlpProtocol::HttpProtobuf, None, all) => {
+                let (name, url) = all.unwrap_or((ENDPOINT.all, "http://localhost:4318".to_owned()));
+                let below = format!(
+                    "{}/v1/{}",
+                    checked(name, url.clone()).map(|_| url.trim_end_matches('/'))?,
+                    signal.name()
+                );
+                checked(name, below)?
+            }
+            #[cfg(feature = "otlp-grpc")]
+            (OtlpProtocol::Grpc, own, all) => {
+                let (name, url) = own.or(all).unwrap_or((ENDPOINT.all, "http://localhost:4317".to_owned()));
+                checked(name, self.with_scheme(url, signal)?)?
+            }
+        };
+        let tls = if url.scheme_str() == Some("https") { self.tls(signal)? } else { Tls::default() };
+        let timeout = either(&TIMEOUT, signal, |name| self.millis(name))?;
+        let compression = either(&COMPRESSION, signal, |name| {
+            self.parsed(name, "`gzip` or `none`", |value| match value {
+                "gzip" => Some(OtlpCompression::Gzip),
+                "none" => Some(OtlpCompression::None),
+                _ => None,
+            })
+        })?;
+        Ok(Some(Target {
+            signal,
+            url,
+            protocol,
+            headers: self.headers(signal, &of.headers)?,
+            timeout: of.timeout.or(timeout).unwrap_or(DEFAULT_TIMEOUT),
+            compression: of.compression.or(compression).unwrap_or_default(),
+            tls,
+        }))
+    }
+
+    fn protocol(&self, signal: Signal) -> Result<OtlpProtocol, InitError> {
+        let expected = if cfg!(feature = "otlp-grpc") {
+            "`http/protobuf` or `grpc`"
+        } else {
+            "`http/protobuf`; for `grpc`, build obs-runtime with its feature `otlp-grpc`"
+        };
+        let protocol = either(&PROTOCOL, signal, |name| {
+            self.parsed(name, expected, |value| match value {
+                "http/protobuf" => Some(OtlpProtocol::HttpProtobuf),
+                #[cfg(feature = "otlp-grpc")]
+                "grpc" => Some(OtlpProtocol::Grpc),
+                _ => None,
+            })
+        })?;
+        Ok(protocol.unwrap_or_default())
+    }
+
+    /// gRPC endpoints may be `host:port`, which is TLS unless said otherwise.
+    #[cfg(feature = "otlp-grpc")]
+    fn with_scheme(&self, url: String, signal: Signal) -> Result<String, InitError> {
+        if url.contains("://") {
+            return Ok(url);
+        }
+        let insecure = either(&INSECURE, signal, |name| {
+            self.parsed(name, "`true` or `false`", |value| value.to_ascii_lowercase().parse().ok())
+        })?;
+        let scheme = if insecure == Some(true) { "http" } else { "https" };
+        Ok(format!("{scheme}://{url}"))
+    }
+
+    /// Of equal keys, the one that was set closest counts.
+    fn headers(
+        &self,
+        signal: Signal,
+        chosen: &[(String, String)],
+    ) -> Result<Vec<(HeaderName, HeaderValue)>, InitError> {
+        let set = self.own(&HEADERS, signal).or_else(|| self.named(HEADERS.all));
+        let setting = set.map_or(HEADERS.all, |(name, _)| name);
+        let set = self.pairs(setting)?.unwrap_or_default();
+        let chosen = chosen.iter().cloned().map(|pair| ("otlp_header", pair));
+        let mut headers: Vec<(HeaderName, HeaderValue)> = Vec::new();
+        for (setting, (key, value)) in set.into_iter().map(|pair| (setting, pair)).chain(chosen) {
+            let parsed = (HeaderName::try_from(&key), HeaderValue::try_from(&value));
+            let (Ok(name), Ok(mut text)) = parsed else {
+                // The value may be a secret.
+                let expected = "names and values that HTTP headers can have".to_owned();
+                return Err(InitError::Invalid { setting, value: key, expected });
+            };
+            text.set_sensitive(true);
+            headers.retain(|(earlier, _)| *earlier != name);
+            headers.push((name, text));
+        }
+        Ok(headers)
+    }
+
+    /// Whom to trust, and who we are.
+    #[cfg(feature = "otlp-tls")]
+    fn tls(&self, signal: Signal) -> Result<Tls, InitError> {
+        let file = |names: &Names| {
+            let named = self.own(names, signal).or_else(|| self.named(names.all));
+            named.map(|(setting, path)| {
+                let unreadable = |error: std::io::Error| InitError::Invalid {
+                    setting,
+                    value: path.clone(),
+                    expected: format!("the path of a PEM file ({error})"),
+                };
+                std::fs::read(&path).map_err(unreadable)
+            })
+        };
+        let identity = match (file(&CLIENT_CERTIFICATE).transpose()?, file(&CLIENT_KEY).transpose()?) {
+            (Some(certificate), Some(key)) => Some((certificate, key)),
+            (None, None) => None,
+            (given, _) => {
+                let [missing, given] = if given.is_some() {
+                    [CLIENT_KEY, CLIENT_CERTIFICATE]
+                } else {
+                    [CLIENT_CERTIFICATE, CLIENT_KEY]
+                };
+                return Err(InitError::Invalid {
+                    setting: missing.all,
+                    value: String::new(),
+                    expected: format!("the path of a PEM file, as {} is set", given.all),
+                });
+            }
+        };
+        Ok(Tls { authorities: file(&CERTIFICATE).transpose()?, identity })
+    }
+
+    /// Without TLS there is no endpoint that asks for it.
+    #[cfg(not(feature = "otlp-tls"))]
+    #[allow(clippy::unused_self, clippy::unnecessary_wraps, reason = "as with the feature")]
+    fn tls(&self, _: Signal) -> Result<Tls, InitError> {
+        Ok(Tls::default())
+    }
+
+    /// How spans are batched.
+    pub(in crate::setup) fn span_batching(&self) -> Result<Batching, InitError> {
+        self.batching(
+            crate::export::spans::BATCHING,
+            "OTEL_BSP_SCHEDULE_DELAY",
+            "OTEL_BSP_MAX_QUEUE_SIZE",
+            "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
+        )
+    }
+
+    /// How log records are batched.
+    #[cfg(feature = "log")]
+    pub(in crate::setup) fn log_batching(&self) -> Result<Batching, InitError> {
+        self.batching(
+            crate::export::logs::BATCHING,
+            "OTEL_BLRP_SCHEDULE_DELAY",
+            "OTEL_BLRP_MAX_QUEUE_SIZE",
+            "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE",
+        )
+    }
+
+    /// How often metrics are sent.
+    #[cfg(feature = "prometheus")]
+    pub(in crate::setup) fn metric_interval(&self) -> Result<Duration, InitError> {
+        Ok(self.millis("OTEL_METRIC_EXPORT_INTERVAL")?.unwrap_or(DEFAULT_INTERVAL))
+    }
+
+    fn batching(
+        &self,
+        mut batching: Batching,
+        delay: &'static str,
+        queue: &'static str,
+        batch: &'static str,
+    ) -> Result<Batching, InitError> {
+        if let Some(delay) = self.millis(delay)? {
+            batching.schedule_delay = delay;
+        }
+        if let Some(size) = self.count(queue)? {
+            batching.max_queue_size = size;
+        }
+        if let Some(size) = self.count(batch)? {
+            batching.max_export_batch_size = size;
+        }
+        if batching.max_export_batch_size > batching.max_queue_size {
+            return Err(InitError::Invalid {
+                setting: batch,
+                value: batching.max_export_batch_size.to_string(),
+                expected: format!("at most {queue}, which is {}", batching.max_queue_size),
+            });
+        }
+        Ok(batching)
+    }
+
+    fn named(&self, name: &'static str) -> Option<Named> {
+        Some((name, self.get(name)?))
+    }
+
+    fn own(&self, names: &Names, signal: Signal) -> Option<Named> {
+        self.named(names.own[signal as usize])
+    }
+
+    fn millis(&self, name: &'static str) -> Result<Option<Duration>, InitError> {
+        let parse = |value: &str| value.parse().ok().filter(|millis| *millis > 0).map(Duration::from_millis);
+        self.parsed(name, "a number of milliseconds above zero", parse)
+    }
+
+    fn count(&self, name: &'static str) -> Result<Option<usize>, InitError> {
+        const MAX: usize = 1_000_000;
+        self.parsed(name, "a whole number, 1 to 1000000", |value| {
+            value.parse().ok().filter(|count| (1..=MAX).contains(count))
+        })
+    }
+}
+
+/// What is set for the signal, or else for all. Both are read, so that neither may be wrong.
+fn either<T>(
+    names: &Names,
+    signal: Signal,
+    read: impl Fn(&'static str) -> Result<Option<T>, InitError>,
+) -> Result<Option<T>, InitError> {
+    let own = read(names.own[signal as usize])?;
+    Ok(own.or(read(names.all)?))
+}
+
+/// A URL with a host, and a scheme that can be spoken.
+fn checked(setting: &'static str, url: String) -> Result<Uri, InitError> {
+    let scheme_is_known = |uri: &Uri| {
+        let scheme = uri.scheme_str();
+        scheme == Some("http") || (scheme == Some("https") && cfg!(feature = "otlp-tls"))
+    };
+    let uri = url.parse::<Uri>().ok();
+    let uri = uri.filter(|uri| scheme_is_known(uri) && uri.host().is_some_and(|host| !host.is_empty()));
+    uri.ok_or_else(|| {
+        let expected = if url.starts_with("https:") && !cfg!(feature = "otlp-tls") {
+            "an `http://host:port` URL; for `https`, build obs-runtime with its feature `otlp-tls`"
+        } else {
+            "an `http://host:port` URL, such as http://127.0.0.1:4318"
+        };
+        InitError::Invalid { setting, value: url, expected: expected.to_owned() }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn otlp(variables: &[(&str, &str)], choices: &Choices) -> Result<Targets, InitError> {
+        let lookup =
+            |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+        Environment::new(&lookup).otlp(choices)
+    }
+
+    fn traces_url(variables: &[(&str, &str)]) -> Option<String> {
+        let targets = otlp(variables, &Choices::default()).expect("valid");
+        targets.traces.map(|target| target.url.to_string())
+    }
+
+    const ALL: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318/");
+
+    #[test]
+    fn endpoints_follow_the_exporter_specification() {
+        let traces = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://traces:1/as/given");
+        assert_eq!(traces_url(&[]), None);
+        assert_eq!(traces_url(&[ALL]).as_deref(), Some("http://collector:4318/v1/traces"));
+        assert_eq!(traces_url(&[ALL, traces]).as_deref(), Some("http://traces:1/as/given"));
+        assert_eq!(traces_url(&[ALL, ("OTEL_TRACES_EXPORTER", "none")]), None);
+        assert_eq!(
+            traces_url(&[("OTEL_TRACES_EXPORTER", "otlp")]).as_deref(),
+            Some("http://localhost:4318/v1/traces"),
+            "the usual place, if it is asked for"
+        );
+        for wrong in ["collector:4318", "ftp://collector:4318", "http://", "http:///x"] {
+            assert!(otlp(&[("OTEL_EXPORTER_OTLP_ENDPOINT", wrong)], &Choices::default()).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn logs_and_metrics_are_sent_if_that_is_asked_for() {
+        let targets = otlp(&[ALL], &Choices::default()).expect("valid");
+        assert!(targets.logs.is_none() && targets.metrics.is_none());
+        let asked = [ALL, ("OTEL_LOGS_EXPORTER", "otlp,console"), ("OTEL_METRICS_EXPORTER", "otlp")];
+        let targets = otlp(&asked, &Choices::default()).expect("valid");
+        assert_eq!(targets.logs.expect("asked for").url, "http://collector:4318/v1/logs");
+        assert_eq!(targets.metrics.expect("asked for").url, "http://collector:4318/v1/metrics");
+        let choices = Choices { logs: Some(false), metrics: Some(true), ..Choices::default() };
+        let targets = otlp(&asked[..2], &choices).expect("valid");
+        assert!(targets.logs.is_none() && targets.metrics.is_some(), "code goes before the environment");
+        assert!(otlp(&[("OTEL_LOGS_EXPORTER", "file")], &Choices::default()).is_err());
+    }
+
+    #[test]
+    fn what_is_set_for_a_signal_goes_before_what_is_set_for_all() {
+        let variables = [
+            ALL,
+            ("OTEL_EXPORTER_OTLP_TIMEOUT", "5000"),
+            ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "250"),
+            ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"),
+            ("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "none"),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20all,x-a=1"),
+            ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "authorization=Bearer%20traces"),
+            ("OTEL_LOGS_EXPORTER", "otlp"),
+        ];
+        let choices = Choices { headers: vec![("X-B".to_owned(), "2".to_owned())], ..Choices::default() };
+        let targets = otlp(&variables, &choices).expect("valid");
+        let (traces, logs) = (targets.traces.expect("sent"), targets.logs.expect("sent"));
+        assert_eq!((traces.timeout, logs.timeout), (Duration::from_millis(250), Duration::from_secs(5)));
+        assert_eq!((traces.compression, logs.compression), (OtlpCompression::None, OtlpCompression::Gzip));
+        let headers = |target: &Target| {
+            let pair = |(name, value): &(HeaderName, HeaderValue)| {
+                format!("{name}={}", value.to_str().expect("text"))
+            };
+            target.headers.iter().map(pair).collect::<Vec<_>>()
+        };
+        assert_eq!(headers(&traces), ["authorization=Bearer traces", "x-b=2"]);
+        assert_eq!(headers(&logs), ["authorization=Bearer all", "x-a=1", "x-b=2"]);
+        assert!(!format!("{traces:?}").contains("Bearer"), "headers may be secrets");
+    }
+
+    #[test]
+    fn wrong_settings_are_refused_by_name() {
+        for (name, value, expected) in [
+            ("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd", "`gzip` or `none`"),
+            ("OTEL_EXPORTER_OTLP_TIMEOUT", "soon", "a number of milliseconds above zero"),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json", "`http/protobuf`"),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "no pair", "comma-separated `key=value`"),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "b%C3%A4d name=1", "names and values that HTTP headers can have"),
+        ] {
+            let error = otlp(&[ALL, (name, value)], &Choices::default()).expect_err(value).to_string();
+            assert!(error.starts_with(name) && error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    #[cfg(not(feature = "otlp-tls"))]
+    fn without_tls_https_names_the_feature() {
+        let https = [("OTEL_EXPORTER_OTLP_ENDPOINT", "https://collector:4318")];
+        let error = otlp(&https, &Choices::default()).expect_err("no TLS").to_string();
+        assert!(error.contains("`otlp-tls`"), "{error}");
+    }
+
+    #[test]
+    #[cfg(not(feature = "otlp-grpc"))]
+    fn without_grpc_it_names_the_feature() {
+        let grpc = [ALL, ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")];
+        let error = otlp(&grpc, &Choices::default()).expect_err("no gRPC").to_string();
+        assert!(error.contains("`otlp-grpc`"), "{error}");
+    }
+
+    #[test]
+    #[cfg(all(feature = "otlp-grpc", feature = "otlp-tls"))]
+    fn a_grpc_endpoint_without_a_scheme_is_tls_unless_said_otherwise() {
+        let bare =
+            [("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317"), ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")];
+        assert_eq!(traces_url(&bare).as_deref(), Some("https://collector:4317/"));
+        let insecure = [bare[0], bare[1], ("OTEL_EXPORTER_OTLP_INSECURE", "true")];
+        assert_eq!(traces_url(&insecure).as_deref(), Some("http://collector:4317/"));
+    }
+
+    #[test]
+    #[cfg(feature = "otlp-tls")]
+    fn files_for_tls_are_read_at_the_start() {
+        let https = ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://collector:4318");
+        for (name, value) in [
+            ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/there/is/no/such.pem"),
+            ("OTEL_EXPORTER_OTLP_CLIENT_KEY", "/dev/null"),
+        ] {
+            let error = otlp(&[https, (name, value)], &Choices::default()).expect_err(name).to_string();
+            assert!(error.contains("PEM file"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! The limits on what a span holds: the `OTEL_*_LIMIT` variables.
+
+use super::InitError;
+use super::environment::Environment;
+use crate::trace::Limits;
+
+/// The limits that the environment sets. Those of spans go before those of everything.
+pub(super) fn from(environment: &Environment<'_>) -> Result<Limits, InitError> {
+    let limit = |name| environment.parsed(name, "a whole number", |value| value.parse::<usize>().ok());
+    let default = Limits::DEFAULT;
+    let all_attributes = limit("OTEL_ATTRIBUTE_COUNT_LIMIT")?;
+    let all_lengths = limit("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT")?;
+    let attributes = limit("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT")?.or(all_attributes);
+    let value_length = limit("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT")?.or(all_lengths);
+    let event_attributes = limit("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT")?.or(all_attributes);
+    // Links of ours have no attributes; a value that is none is wrong all the same.
+    limit("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT")?;
+    Ok(Limits {
+        attributes: attributes.unwrap_or(default.attributes),
+        value_length: value_length.unwrap_or(default.value_length),
+        events: limit("OTEL_SPAN_EVENT_COUNT_LIMIT")?.unwrap_or(default.events),
+        links: limit("OTEL_SPAN_LINK_COUNT_LIMIT")?.unwrap_or(default.links),
+        event_attributes: event_attributes.unwrap_or(default.event_attributes),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_of_spans_go_before_those_of_everything() {
+        let lookup = |name: &str| match name {
+            "OTEL_ATTRIBUTE_COUNT_LIMIT" => Some("10".to_owned()),
+            "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT" => Some("5".to_owned()),
+            "OTEL_SPAN_EVENT_COUNT_LIMIT" => Some("0".to_owned()),
+            _ => None,
+        };
+        let limits = from(&Environment::new(&lookup)).expect("valid");
+        let expected = Limits { attributes: 5, event_attributes: 10, events: 0, ..Limits::DEFAULT };
+        assert_eq!(limits, expected);
+    }
+
+    #[test]
+    fn a_limit_is_a_number() {
+        let lookup = |name: &str| (name == "OTEL_SPAN_LINK_COUNT_LIMIT").then(|| "many".to_owned());
+        assert!(from(&Environment::new(&lookup)).is_err());
+    }
+}
