@@ -193,7 +193,7 @@ async fn a_remote_caller_is_the_parent() {
     let recorder = recorder();
     let caller: TraceContext =
         "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".parse().expect("valid");
-    caller.scope(called_from_elsewhere()).await;
+    obs_runtime::Context::from(caller).scope(called_from_elsewhere()).await;
     let span = recorder.span("called_from_elsewhere");
     assert_eq!(span.span_context.trace_id().to_string(), "0af7651916cd43dd8448eb211c80319c");
     assert_eq!(span.parent_span_id.to_string(), "b7ad6b7169203331");
@@ -210,7 +210,7 @@ async fn a_caller_that_does_not_sample_is_followed_in_that() {
     let recorder = recorder();
     let caller: TraceContext =
         "00-1af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00".parse().expect("valid");
-    caller.scope(called_and_not_sampled()).await;
+    obs_runtime::Context::from(caller).scope(called_and_not_sampled()).await;
     assert!(recorder.spans("called_and_not_sampled").is_empty());
     let line = &recorder.lines("called_and_not_sampled")[0];
     assert_eq!(line["trace_id"], "1af7651916cd43dd8448eb211c80319c");

@@ -31,6 +31,7 @@ fn an_unreachable_collector_is_counted_and_said_once() {
         .log_filter("info")
         .log_output(lines.clone())
         .otlp_endpoint(endpoint.clone())
+        .otlp_timeout(Duration::from_millis(300))
         .init()
         .expect("the runtime starts without its collector");
 

@@ -318,7 +318,7 @@ mod one_error_line {
     fn calls_elsewhere_in_between() -> Result<(), &'static str> {
         let caller: obs_runtime::TraceContext =
             "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".parse().expect("valid");
-        let _scope = caller.attach();
+        let _scope = obs_runtime::Context::from(caller).enter();
         below_the_scope()
     }
 

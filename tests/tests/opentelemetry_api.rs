@@ -1,0 +1,113 @@
+//! Code that uses the OpenTelemetry API directly: in our spans, and ours in its.
+
+use obs_runtime::propagation::extract;
+use obs_runtime::{TraceContext, observe};
+use obs_tests::recorder;
+use opentelemetry::baggage::BaggageExt;
+use opentelemetry::trace::{Span, SpanId, TraceContextExt, Tracer};
+use opentelemetry::{Context, KeyValue, global};
+use std::collections::HashMap;
+
+fn current() -> String {
+    Context::current().span().span_context().span_id().to_string()
+}
+
+fn ours() -> String {
+    format!("{:016x}", TraceContext::current().expect("inside a span").span_id)
+}
+
+#[observe]
+async fn is_current() {
+    assert_eq!(current(), ours());
+    for _ in 0..5 {
+        tokio::task::yield_now().await;
+        assert_eq!(current(), ours());
+    }
+    let plain = tracing::info_span!("plain_span");
+    plain.in_scope(|| assert_eq!(current(), ours()));
+    assert_eq!(current(), ours());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn our_spans_are_current_for_the_api() {
+    recorder();
+    assert!(!Context::current().has_active_span());
+    tokio::join!(is_current(), is_current());
+    assert!(!Context::current().has_active_span(), "and not afterwards");
+}
+
+#[observe]
+fn uses_a_library() {
+    let tracer = global::tracer("library");
+    let mut span = tracer.start("made_with_the_api");
+    span.set_attribute(KeyValue::new("answer", 42));
+    let context = Context::current_with_span(span);
+    let attached = context.attach();
+    below_the_api();
+    drop(attached);
+}
+
+#[observe]
+fn below_the_api() {
+    assert_eq!(current(), ours());
+}
+
+#[test]
+fn spans_of_the_api_nest_between_ours() {
+    let recorder = recorder();
+    uses_a_library();
+    let above = recorder.span("uses_a_library");
+    let made = recorder.span("made_with_the_api");
+    let below = recorder.span("below_the_api");
+    assert_eq!(made.parent_span_id, above.span_context.span_id());
+    assert_eq!(below.parent_span_id, made.span_context.span_id());
+    assert_eq!(made.span_context.trace_id(), above.span_context.trace_id());
+    assert_eq!(below.span_context.trace_id(), above.span_context.trace_id());
+    assert_eq!(made.instrumentation_scope.name(), "library");
+    assert!(!below.parent_span_is_remote);
+}
+
+#[observe]
+async fn awaits_below_the_api() {
+    tokio::task::yield_now().await;
+}
+
+#[tokio::test]
+async fn a_trace_may_begin_with_a_span_of_the_api() {
+    use opentelemetry::trace::FutureExt;
+    let recorder = recorder();
+    let root = global::tracer("library").start("root_of_the_api");
+    awaits_below_the_api().with_context(Context::current_with_span(root)).await;
+    let root = recorder.span("root_of_the_api");
+    assert_eq!(root.parent_span_id, SpanId::INVALID);
+    assert_eq!(recorder.span("awaits_below_the_api").parent_span_id, root.span_context.span_id());
+}
+
+#[observe]
+fn sends_with_the_api() -> HashMap<String, String> {
+    let mut headers = HashMap::new();
+    global::get_text_map_propagator(|propagator| {
+        propagator.inject_context(&Context::current(), &mut headers);
+    });
+    assert_eq!(
+        Context::current().baggage().get("tenant").map(opentelemetry::StringValue::as_str),
+        Some("acme")
+    );
+    headers
+}
+
+#[test]
+fn propagators_of_the_api_send_what_ours_do() {
+    let recorder = recorder();
+    let received = [
+        ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+        ("tracestate", "congo=t61rcWkgMzE"),
+        ("baggage", "tenant=acme"),
+    ];
+    let sent = extract(&received[..]).run(sends_with_the_api);
+    let span = recorder.span("sends_with_the_api");
+    let here = format!("00-0af7651916cd43dd8448eb211c80319c-{}-01", span.span_context.span_id());
+    assert_eq!((sent["traceparent"].as_str(), sent["tracestate"].as_str()), (&*here, "congo=t61rcWkgMzE"));
+    assert_eq!(sent["baggage"], "tenant=acme");
+    assert!(span.parent_span_is_remote);
+}
