@@ -196,6 +196,7 @@ async fn check_metrics(client: &Client, shop: &Shop) {
         ("payments::provider", "cancelled", 2.0),
         ("payments::risk", "panic", 1.0),
         ("users::user", "ok", 5.0),
+        ("orders::confirm", "ok", 1.0),
         ("database::save_payment", "ok", 1.0),
     ];
     // The hang-up takes its way through the services.
@@ -222,8 +223,9 @@ async fn check_metrics(client: &Client, shop: &Shop) {
             (1.0, 1.0, 0.0),
             "{service}"
         );
-        let answered = |status| {
-            total(&metrics, "http_server_calls_total", &[("service", "payments"), ("status", status)])
+        let answered = |class| {
+            let labels = [("http_route", "/payments"), ("http_response_status_class", class)];
+            total(&metrics, "http_server_request_calls_total", &labels)
         };
         assert_eq!((answered("2xx"), answered("4xx"), answered("5xx")), (1.0, 1.0, 2.0), "{service}");
         for metric in ["function_calls_in_flight", "obs_spans_dropped_total", "obs_log_lines_dropped_total"] {
@@ -267,7 +269,8 @@ fn check_lines(output: &str) {
 
 fn check_spans(spans: &[Span], metrics: &Scrape) {
     // Nothing is lost: there is a span for each call that was counted.
-    let calls = total(metrics, "function_calls_total", &[]) + total(metrics, "http_server_calls_total", &[]);
+    let families = ["function", "http_server_request", "http_client_request"];
+    let calls: f64 = families.iter().map(|stem| total(metrics, &format!("{stem}_calls_total"), &[])).sum();
     assert_eq!(f64::from(u32::try_from(spans.len()).expect("few")), calls);
 
     let trace: Vec<&Span> = spans.iter().filter(|span| span.trace_id == bytes(UPSTREAM_TRACE)).collect();
@@ -286,13 +289,13 @@ fn check_spans(spans: &[Span], metrics: &Scrape) {
             .collect();
     let expected = [
         ("database::save_payment", SpanKind::Internal),
-        ("http::answer", SpanKind::Server),
-        ("http::ask", SpanKind::Client),
+        ("POST /payments", SpanKind::Server),
+        ("POST", SpanKind::Client),
         ("orders::place", SpanKind::Internal),
-        ("http::answer", SpanKind::Server),
-        ("http::ask", SpanKind::Client),
+        ("POST /orders", SpanKind::Server),
+        ("POST", SpanKind::Client),
         ("gateway::order", SpanKind::Internal),
-        ("http::answer", SpanKind::Server),
+        ("POST /orders", SpanKind::Server),
     ];
     assert_eq!(path, expected);
     for span in &trace {

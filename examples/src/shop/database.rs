@@ -18,17 +18,23 @@ pub(crate) struct User {
 }
 
 impl Database {
-    /// Opens the file and fills it with a few users.
-    pub(crate) fn open(path: &Path) -> rusqlite::Result<Self> {
-        let connection = Connection::open(path)?;
-        connection.busy_timeout(Duration::from_secs(2))?;
-        connection.execute_batch(
+    /// Makes the file, with a few users.
+    pub(crate) fn create(path: &Path) -> rusqlite::Result<()> {
+        Connection::open(path)?.execute_batch(
             "PRAGMA journal_mode = WAL;
              CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT NOT NULL);
              CREATE TABLE orders (id TEXT PRIMARY KEY, user INTEGER NOT NULL, amount INTEGER NOT NULL, state TEXT NOT NULL);
              CREATE TABLE payments (order_id TEXT PRIMARY KEY, amount INTEGER NOT NULL);
              INSERT INTO users (id, name) VALUES (1, 'Ada'), (2, 'Grace'), (3, 'Barbara'), (4, 'Frances');",
-        )?;
+        )
+    }
+
+    /// Opens the file.
+    pub(crate) fn open(path: &Path) -> rusqlite::Result<Self> {
+        let connection = Connection::open(path)?;
+        connection.busy_timeout(Duration::from_secs(2))?;
+        // A shop that is closed is gone, its orders included.
+        connection.pragma_update(None, "synchronous", "OFF")?;
         Ok(Self(Arc::new(Mutex::new(connection))))
     }
 

@@ -1,6 +1,6 @@
 //! The gateway: what the world sees of the shop.
 
-use crate::http::{CallError, Client, Service};
+use crate::http::{CallError, Client};
 use crate::orders::Order;
 use axum::extract::State;
 use axum::routing::post;
@@ -22,8 +22,8 @@ pub(crate) fn routes(client: Client, users: String, orders: String) -> Router {
 #[observe(name = "gateway::order", fields(user_id = order.user), err(kind = CallError))]
 async fn order(State(gateway): State<Gateway>, Json(order): Json<Order>) -> Result<Json<Value>, CallError> {
     let url = format!("{}/users/{}", gateway.users, order.user);
-    let user: Value = gateway.client.get(Service::Users, &url).await?;
+    let user: Value = gateway.client.get(&url).await?;
     tracing::info!(user = user["name"].as_str(), "ordering");
-    let placed = gateway.client.post(Service::Orders, &format!("{}/orders", gateway.orders), &order).await?;
+    let placed = gateway.client.post(&format!("{}/orders", gateway.orders), &order).await?;
     Ok(Json(placed))
 }

@@ -1,6 +1,7 @@
 //! The command line.
 
 use lexopt::{Arg, Parser, ValueExt};
+use std::path::PathBuf;
 use std::str::FromStr;
 
 /// What `--help` prints.
@@ -14,11 +15,14 @@ Usage: shop [OPTIONS]
   --no-load      make no requests
   --port N       the gateway's port, the others' follow; 0 takes any free ones (default: 8080)
   --admin N      the admin server's port (default: 9464)
-  --otlp URL     send spans to this collector, such as http://127.0.0.1:4318
+  --otlp URL     send spans and log lines to this collector, such as http://127.0.0.1:4318
+  --users URL    ask this user service in the place of the shop's own
+  --processes    run each service as a process of its own
   --help         print this
 ";
 
 /// What the command line asks for.
+#[derive(Clone)]
 pub(crate) struct Options {
     pub(crate) load: bool,
     pub(crate) requests: Option<u64>,
@@ -26,12 +30,51 @@ pub(crate) struct Options {
     pub(crate) port: u16,
     pub(crate) admin: Option<u16>,
     pub(crate) otlp: Option<String>,
+    pub(crate) users: Option<String>,
+    pub(crate) processes: bool,
+    /// The one service that this process is, and where its database and all services are: how a shop in
+    /// several processes starts them.
+    pub(crate) only: Option<Only>,
+}
+
+/// A process of several.
+#[derive(Clone)]
+pub(crate) struct Only {
+    pub(crate) service: String,
+    pub(crate) ports: [u16; 4],
+    pub(crate) database: PathBuf,
+}
+
+impl Only {
+    /// The arguments that say it.
+    pub(crate) fn arguments(&self) -> Vec<String> {
+        let ports = self.ports.map(|port| port.to_string()).join(",");
+        let database = self.database.to_string_lossy().into_owned();
+        ["--service", &self.service, "--ports", &ports, "--database", &database].map(str::to_owned).to_vec()
+    }
 }
 
 impl Options {
+    /// Where the services are, in the order of their ports.
+    pub(crate) fn urls(&self, ports: [u16; 4]) -> [String; 4] {
+        let [gateway, users, orders, payments] = ports.map(|port| format!("http://127.0.0.1:{port}"));
+        [gateway, self.users.clone().unwrap_or(users), orders, payments]
+    }
+
     /// Reads the arguments of the process; `None` if they ask for help.
     pub(crate) fn from_arguments() -> Result<Option<Self>, lexopt::Error> {
-        let mut options = Self { load: true, requests: None, rate: 5, port: 8080, admin: None, otlp: None };
+        let mut options = Self {
+            load: true,
+            requests: None,
+            rate: 5,
+            port: 8080,
+            admin: None,
+            otlp: None,
+            users: None,
+            processes: false,
+            only: None,
+        };
+        let (mut service, mut ports, mut database) = (None, None, None);
         let mut arguments = Parser::from_env();
         while let Some(argument) = arguments.next()? {
             match argument {
@@ -46,9 +89,22 @@ impl Options {
                 Arg::Long("port") => options.port = number(&mut arguments, "--port")?,
                 Arg::Long("admin") => options.admin = Some(number(&mut arguments, "--admin")?),
                 Arg::Long("otlp") => options.otlp = Some(arguments.value()?.string()?),
+                Arg::Long("users") => options.users = Some(arguments.value()?.string()?),
+                Arg::Long("processes") => options.processes = true,
+                Arg::Long("service") => service = Some(arguments.value()?.string()?),
+                Arg::Long("ports") => ports = Some(four_ports(&arguments.value()?.string()?)?),
+                Arg::Long("database") => database = Some(PathBuf::from(arguments.value()?)),
                 Arg::Long("help") | Arg::Short('h') => return Ok(None),
                 other => return Err(other.unexpected()),
             }
+        }
+        options.only = match (service, ports, database) {
+            (None, None, None) => None,
+            (Some(service), Some(ports), Some(database)) => Some(Only { service, ports, database }),
+            _ => return Err("--service, --ports and --database belong together".into()),
+        };
+        if options.processes && options.admin.is_some() {
+            return Err("--processes has no admin server: each service answers for itself".into());
         }
         Ok(Some(options))
     }
@@ -58,4 +114,10 @@ impl Options {
 fn number<T: FromStr>(arguments: &mut Parser, option: &str) -> Result<T, lexopt::Error> {
     let value = arguments.value()?.string()?;
     value.parse().map_err(|_| format!("{option} takes a number, not {value:?}").into())
+}
+
+fn four_ports(text: &str) -> Result<[u16; 4], lexopt::Error> {
+    let ports: Option<Vec<u16>> = text.split(',').map(|port| port.parse().ok()).collect();
+    let ports = ports.and_then(|ports| ports.try_into().ok());
+    ports.ok_or_else(|| format!("--ports takes four ports, not {text:?}").into())
 }

@@ -1,7 +1,7 @@
 //! The order service: writes the order down and has it paid.
 
 use crate::database::Database;
-use crate::http::{CallError, Client, Service};
+use crate::http::{CallError, Client};
 use crate::payments::Method;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -11,6 +11,7 @@ use axum::{Json, Router};
 use obs_runtime::{Label, observe};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use std::time::Duration;
 use uuid::Uuid;
 
 /// An order as the gateway hands it on.
@@ -66,11 +67,19 @@ async fn place(State(orders): State<Orders>, Json(order): Json<Order>) -> Result
     let id = Uuid::now_v7().to_string();
     orders.database.save_order(&id, order.user, order.amount, "open")?;
     let payment = json!({ "order_id": id, "method": order.method, "amount": order.amount });
-    let paid: Result<Value, _> =
-        orders.client.post(Service::Payments, &format!("{}/payments", orders.payments), &payment).await;
+    let paid: Result<Value, _> = orders.client.post(&format!("{}/payments", orders.payments), &payment).await;
     let state = if paid.is_ok() { "paid" } else { "failed" };
     orders.database.save_order(&id, order.user, order.amount, state)?;
     paid.map_err(OrderError::Payment)?;
     tracing::info!(order_id = %id, "order placed");
+    // Nobody waits for it, and it belongs to the request all the same.
+    obs_runtime::task::spawn(confirm(id.clone(), order.user));
     Ok(Json(json!({ "order_id": id, "state": state })))
+}
+
+/// Tells the user, after a while.
+#[observe(name = "orders::confirm", fields(order_id))]
+async fn confirm(order_id: String, user: i64) {
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    tracing::info!(user, "confirmation sent");
 }
