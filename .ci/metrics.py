@@ -41,7 +41,7 @@ def check(families, where):
     # The parser of the older format, too, names a counter without its suffix.
     assert kinds["function_calls"] == "counter", (where, kinds)
     assert kinds["function_duration_seconds"] == "histogram", (where, kinds)
-    assert kinds["http_server_calls"] == "counter", (where, kinds)
+    assert kinds["http_server_request_calls"] == "counter", (where, kinds)
     by_series = {series: sample.value for series, sample in zip(series, samples)}
     for (name, labels), value in by_series.items():
         if name.endswith("_duration_seconds_count"):
