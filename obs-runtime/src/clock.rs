@@ -1,7 +1,7 @@
 //! Time: raw ticks of the time stamp counter on the hot path, wall time for what leaves the process.
 
 use quanta::Clock;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Calibrated once, when the runtime starts.
@@ -31,6 +31,9 @@ pub(crate) fn ticks(nanos: f64) -> u64 {
         (nanos * SAMPLE as f64 / self::nanos(SAMPLE) as f64).round() as u64
     }
 }
+
+/// The last moment taken, for all threads, so that what they say of the same tick agrees.
+static LATEST: Mutex<Anchor> = Mutex::new(Anchor::NONE);
 
 /// A moment known by both clocks. Taken anew each second, it follows adjustments of the wall clock.
 #[derive(Clone, Copy, Debug)]
@@ -66,10 +69,25 @@ impl Anchor {
         closest.1
     }
 
+    /// The latest moment that another thread has taken, or a new one if that is too long ago.
+    #[cold]
+    fn latest(ticks: u64) -> Self {
+        // Nobody waits for a thread that was put aside: its moment serves the next who ask.
+        let Ok(mut latest) = LATEST.try_lock() else { return Self::take() };
+        if latest.is_old(ticks) {
+            *latest = Self::take();
+        }
+        *latest
+    }
+
+    fn is_old(&self, ticks: u64) -> bool {
+        self.unix_nanos == 0 || nanos(ticks.saturating_sub(self.ticks)) > Self::MAX_AGE_NANOS
+    }
+
     /// Nanoseconds since the epoch at a tick not long ago.
     pub(crate) fn unix_nanos(&mut self, ticks: u64) -> u64 {
-        if self.unix_nanos == 0 || nanos(ticks.saturating_sub(self.ticks)) > Self::MAX_AGE_NANOS {
-            *self = Self::take();
+        if self.is_old(ticks) {
+            *self = Self::latest(ticks);
         }
         if ticks >= self.ticks {
             self.unix_nanos + nanos(ticks - self.ticks)

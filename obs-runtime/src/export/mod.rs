@@ -32,26 +32,36 @@ mod text_format;
 #[cfg(feature = "otlp")]
 pub(crate) fn flush(deadline: std::time::Instant, end: bool) -> bool {
     use pipeline::Flush;
-    use std::sync::mpsc::channel;
+    use std::sync::mpsc::{Receiver, channel};
     use std::time::Instant;
 
     if end {
         closing::begin(deadline);
     }
     let ask = |ask: fn(Flush) -> Option<bool>| {
-        let (done, waiting) = channel();
-        ask(Flush { done, deadline, last: end }).map(|asked| (asked, waiting))
+        let ((collected, is_collected), (done, is_done)) = (channel(), channel());
+        let asked = ask(Flush { collected, done, deadline, last: end })?;
+        Some((asked, is_collected, is_done))
     };
-    // All at once, so that one dead collector does not take the time of another.
-    let waiting = [
-        ask(spans::flush),
+    let within = |waiting: &Receiver<()>| {
+        waiting.recv_timeout(deadline.saturating_duration_since(Instant::now())).is_ok()
+    };
+    let spans = ask(spans::flush);
+    #[cfg(feature = "log")]
+    let logs = ask(logs::flush);
+    // Metrics name the spans that stand for the others, once those are collected; what is sent is sent
+    // all at once, so that one dead collector does not take the time of another.
+    #[cfg(feature = "prometheus")]
+    let metrics = {
+        spans.iter().for_each(|(_, is_collected, _)| _ = within(is_collected));
+        ask(metrics::flush)
+    };
+    let all = [
+        spans,
         #[cfg(feature = "log")]
-        ask(logs::flush),
+        logs,
         #[cfg(feature = "prometheus")]
-        ask(metrics::flush),
+        metrics,
     ];
-    waiting.into_iter().flatten().fold(true, |all, (asked, waiting)| {
-        let left = deadline.saturating_duration_since(Instant::now());
-        all & (asked && waiting.recv_timeout(left).is_ok())
-    })
+    all.iter().flatten().fold(true, |all, (asked, _, is_done)| all & (*asked && within(is_done)))
 }

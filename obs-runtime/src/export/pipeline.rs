@@ -44,6 +44,8 @@ pub(crate) trait Sink<T>: Send {
 
 /// Somebody waits until what there is by now is dealt with.
 pub(crate) struct Flush {
+    /// Told when it is collected, which takes no collector's answer.
+    pub(crate) collected: Sender<()>,
     pub(crate) done: Sender<()>,
     pub(crate) deadline: Instant,
     /// Nothing is to be exported afterwards.
@@ -72,7 +74,7 @@ pub(crate) struct Pipeline {
 }
 
 impl Pipeline {
-    /// Starts both threads; `source` is made on the collector's own.
+    /// Starts both threads; `source` is made on the collector's own. What is there afterwards is collected.
     pub(crate) fn start<T: Send + 'static, S: Source<T>>(
         names: &Names,
         source: impl FnOnce() -> S + Send + 'static,
@@ -83,9 +85,11 @@ impl Pipeline {
         let waiting = (batching.max_queue_size / batching.max_export_batch_size).max(1);
         let (work, inbox) = sync_channel(waiting);
         let (flushes, asked) = channel();
+        let (ready, is_ready) = channel();
         let signal = names.signal;
         let collector = thread::Builder::new().name(names.collector.into()).spawn(move || {
             let source = source();
+            drop(ready);
             Collector {
                 signal,
                 batching,
@@ -98,6 +102,8 @@ impl Pipeline {
             }
             .run(&asked);
         })?;
+        // Nothing is sent: the wait ends with the sender, whatever becomes of the thread.
+        let _: Result<(), _> = is_ready.recv();
         let collector = collector.thread().clone();
         let wake = collector.clone();
         let reporter = Reporter::new(signal, to);
@@ -148,7 +154,11 @@ impl<T, S: Source<T>> Collector<T, S> {
             let left_out = self.source.collect(room, &mut self.pending);
             self.signal.dropped(left_out);
             self.accepted += (self.pending.len() - before) as u64;
-            self.flushes.extend(new.into_iter().map(|flush| (self.accepted, flush)));
+            self.flushes.extend(new.into_iter().map(|flush| {
+                // Whoever asked may have given up meanwhile.
+                let _ = flush.collected.send(());
+                (self.accepted, flush)
+            }));
             let now = Instant::now();
             self.flushes.retain(|(_, flush)| flush.last || now < flush.deadline);
             let full = self.pending.len() >= self.batching.max_export_batch_size;
