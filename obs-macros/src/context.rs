@@ -44,7 +44,10 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
 fn tokens(runtime: &Path, fields: &[Field]) -> TokenStream {
     let names = fields.iter().map(|field| &field.name);
     let values = field_values(runtime, fields);
-    quote! {
-        #runtime::__private::context_of(#runtime::__private::names!([#(#names),*]), &[#(#values),*])
-    }
+    // A statement of its own, so that borrows of the values end there, and not behind an `.await`.
+    quote!({
+        let context =
+            #runtime::__private::context_of(#runtime::__private::names!([#(#names),*]), &[#(#values),*]);
+        context
+    })
 }

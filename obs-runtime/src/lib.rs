@@ -85,7 +85,14 @@ pub use obs_macros::{Label, observe};
 pub use setup::{Builder, Flushed, Guard, InitError, builder, flush, init};
 pub use trace::{ParseTraceparentError, Sampler, TraceContext};
 
-#[cfg(all(doctest, feature = "prometheus", feature = "otlp"))]
+#[cfg(all(
+    doctest,
+    feature = "prometheus",
+    feature = "otlp",
+    feature = "axum",
+    feature = "reqwest",
+    feature = "tokio"
+))]
 #[doc = include_str!("../../README.md")]
 struct Readme;
 

@@ -179,6 +179,22 @@ fn scopes_nest_and_the_inner_field_counts() {
     assert!(lines[1].get("request_id").is_none());
 }
 
+#[tokio::test]
+async fn a_task_may_make_a_scope_and_wait_inside() {
+    let recorder = recorder();
+    let task = tokio::spawn(async {
+        let (context, job) = (7, String::from("a job"));
+        context! { request_id = "in a task", %job, context }.scope(tokio::task::yield_now()).await;
+        context! { request_id = "in a task", %job, context }
+            .scope(async { tracing::info!(target: "in_a_task", "waited") })
+            .await;
+    });
+    task.await.expect("no panic");
+    let lines = recorder.all_lines();
+    let line = lines.iter().find(|line| line["target"] == "in_a_task").expect("a line");
+    assert_eq!((&line["job"], &line["context"]), (&"a job".into(), &7.into()));
+}
+
 #[observe]
 fn in_a_scope() {}
 

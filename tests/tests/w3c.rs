@@ -232,6 +232,16 @@ fn request_ids_from_outside_are_checked() {
 }
 
 #[test]
+fn metadata_of_grpc_are_headers_too() {
+    let mut request = tonic::Request::new(());
+    let received = [("traceparent", &*traceparent()), ("tracestate", "foo=1"), ("x-request-id", "by gRPC")];
+    extract(&received[..]).run(|| inject(request.metadata_mut().as_mut()));
+    let context = extract(request.metadata().as_ref());
+    assert_eq!(context.trace(), traceparent().parse().ok());
+    assert_eq!((context.tracestate(), request.metadata().len()), ("foo=1", 2), "an id has no spaces");
+}
+
+#[test]
 fn without_headers_nothing_changes_and_nothing_is_sent() {
     assert_eq!(sent_on(&[("accept", "*/*")]), []);
     assert_eq!(extract(&[("accept", "*/*")][..]).trace(), None);

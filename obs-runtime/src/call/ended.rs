@@ -21,7 +21,7 @@ pub(crate) enum End<'a> {
 pub(crate) struct Details {
     /// The span's name, if it is not the function's.
     pub(crate) name: Option<String>,
-    /// Attributes of the span alone.
+    /// Attributes by the semantic conventions, for line and span. They say all that the labels say.
     pub(crate) attributes: Attributes,
     /// Its failure says no more than that something below has failed.
     pub(crate) reports_others: bool,
@@ -124,6 +124,12 @@ impl Ended<'_> {
         .flatten()
     }
 
+    #[cfg(feature = "log")]
+    fn labels(&self) -> crate::label::LabelTexts {
+        let shape = self.site.shape().filter(|_| self.details.attributes.is_empty());
+        shape.map(|shape| self.site.labels(shape, self.series)).unwrap_or_default()
+    }
+
     fn ticks(&self) -> u64 {
         self.until.saturating_sub(self.from)
     }
@@ -165,7 +171,7 @@ impl Ended<'_> {
             ended: self.until,
             outcome: self.end.name(),
             error: error.filter(|_| !matches!(self.end, End::Cancelled)),
-            labels: self.site.shape().map(|shape| self.site.labels(shape, self.series)).unwrap_or_default(),
+            labels: self.labels(),
             attributes: &self.details.attributes,
             nanos: crate::clock::nanos(self.ticks()),
         });

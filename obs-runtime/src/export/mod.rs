@@ -53,7 +53,9 @@ pub(crate) fn flush(deadline: std::time::Instant, end: bool) -> bool {
     // all at once, so that one dead collector does not take the time of another.
     #[cfg(feature = "prometheus")]
     let metrics = {
-        spans.iter().for_each(|(_, is_collected, _)| _ = within(is_collected));
+        if let Some((_, is_collected, _)) = &spans {
+            within(is_collected);
+        }
         ask(metrics::flush)
     };
     let all = [

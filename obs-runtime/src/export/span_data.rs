@@ -141,7 +141,9 @@ fn attributes(span: &Finished) -> Vec<KeyValue> {
     if let Some((site, series)) = span.call {
         attributes.push(KeyValue::new("code.function.name", site.function()));
         attributes.push(KeyValue::new("outcome", span.outcome));
-        let labels = site.shape().map(|shape| site.labels(shape, series)).unwrap_or_default();
+        // Attributes of its own say all that the labels say.
+        let shape = site.shape().filter(|_| span.attributes.is_empty());
+        let labels = shape.map(|shape| site.labels(shape, series)).unwrap_or_default();
         attributes.extend(labels.into_iter().map(|(name, value)| KeyValue::new(name, value)));
     }
     if let Some(file) = span.metadata.file() {

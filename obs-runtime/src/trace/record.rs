@@ -16,7 +16,7 @@ pub(crate) struct Finished {
     pub(crate) metadata: &'static Metadata<'static>,
     /// Its name, if that is not the one in the metadata.
     pub(crate) name: Option<String>,
-    /// Attributes that are in no log line.
+    /// Attributes by the semantic conventions.
     pub(crate) attributes: Attributes,
     /// The observed function, and the series its call was counted in.
     pub(crate) call: Option<(&'static Site, usize)>,
