@@ -207,6 +207,20 @@ fn spans_inside_a_scope_have_no_parent_but_the_one_outside() {
     assert_eq!(recorder.end_line("in_a_scope")["request_id"], "root");
 }
 
+#[test]
+fn where_there_was_nothing_nothing_is_captured() {
+    let recorder = recorder();
+    let nothing = Context::current();
+    context! { request_id = "of somebody else" }.run(|| {
+        nothing.run(|| tracing::info!(target: "nothing_captured", "captured"));
+        Context::root().run(|| tracing::info!(target: "nothing_captured", "the root"));
+        Context::default().run(|| tracing::info!(target: "nothing_captured", "no context"));
+    });
+    let lines = recorder.all_lines().into_iter().filter(|line| line["target"] == "nothing_captured");
+    let has_id: Vec<bool> = lines.map(|line| line.get("request_id").is_some()).collect();
+    assert_eq!(has_id, [false, false, true]);
+}
+
 #[observe]
 fn in_a_tracing_task() {}
 

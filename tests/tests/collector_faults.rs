@@ -164,6 +164,8 @@ fn what_was_emitted_is_what_was_taken_and_what_was_dropped() {
     assert_eq!(emit(&[Does::TakesInJson]), 0, "a success, and neither retried nor lost");
     assert_eq!(emit(&[Does::Answers(503, "")]), 0, "tried again");
     assert_eq!(emit(&[Does::Answers(429, "retry-after: 1\r\n"), Does::Answers(502, "")]), 0, "tried again");
+    let at_once = Does::Answers(503, "retry-after: 0\r\n");
+    assert_eq!(emit(&[at_once; 3]), 0, "tried again, and not all the time");
     assert_eq!(emit(&[Does::ClosesInRequest]), 0, "tried again");
     assert_eq!(emit(&[Does::ClosesInAnswer]), 0, "tried again");
     assert_eq!(emit(&[Does::Refuses(7)]), 7, "a part");

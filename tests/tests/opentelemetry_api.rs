@@ -1,6 +1,6 @@
 //! Code that uses the OpenTelemetry API directly: in our spans, and ours in its.
 
-use obs_runtime::propagation::extract;
+use obs_runtime::propagation::{extract, inject};
 use obs_runtime::{TraceContext, observe};
 use obs_tests::recorder;
 use opentelemetry::baggage::BaggageExt;
@@ -110,4 +110,45 @@ fn propagators_of_the_api_send_what_ours_do() {
     assert_eq!((sent["traceparent"].as_str(), sent["tracestate"].as_str()), (&*here, "congo=t61rcWkgMzE"));
     assert_eq!(sent["baggage"], "tenant=acme");
     assert!(span.parent_span_is_remote);
+}
+
+#[observe]
+fn sends_from_a_span_of_the_api() -> (HashMap<String, String>, String) {
+    let span = global::tracer("library").start("sends");
+    let _in_span = Context::current_with_span(span).attach();
+    let mut headers = HashMap::new();
+    inject(&mut headers);
+    let here = obs_runtime::Context::current();
+    let elsewhere = std::thread::spawn(move || here.run(ours)).join().expect("no panic");
+    assert_eq!(elsewhere, current());
+    tracing::info!(target: "inside_the_api", "a line");
+    (headers, current())
+}
+
+#[test]
+fn inside_a_span_of_the_api_that_span_is_the_innermost() {
+    let recorder = recorder();
+    let (headers, span) = sends_from_a_span_of_the_api();
+    assert!(headers["traceparent"].contains(&span), "{headers:?} {span}");
+    let lines = recorder.all_lines();
+    let line = lines.iter().find(|line| line["target"] == "inside_the_api").expect("a line");
+    assert_eq!(line["span_id"], span);
+}
+
+#[test]
+fn baggage_goes_both_ways() {
+    recorder();
+    let of_api = Context::current_with_baggage([KeyValue::new("via", "the api")]).attach();
+    let mut headers = HashMap::new();
+    inject(&mut headers);
+    assert_eq!(headers["baggage"], "via=the%20api");
+    drop(of_api);
+    let captured = extract(&[("baggage", "tenant=acme")][..]).run(obs_runtime::Context::current);
+    extract(&[("baggage", "user=of another")][..]).run(|| {
+        captured.run(|| {
+            let baggage =
+                Context::current().baggage().iter().map(|(key, _)| key.to_string()).collect::<Vec<_>>();
+            assert_eq!(baggage, ["tenant"]);
+        });
+    });
 }

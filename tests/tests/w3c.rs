@@ -183,6 +183,19 @@ fn a_traceparent_that_is_ours_keeps_the_state() {
 }
 
 #[test]
+fn the_state_of_one_trace_is_not_sent_with_another() {
+    let received = [("traceparent", &*traceparent()), ("tracestate", "vendor=1"), ("baggage", "tenant=acme")];
+    let other = "00-11111111111111111111111111111111-2222222222222222-01";
+    let sent = extract(&received[..]).run(|| {
+        let mut sent = Vec::new();
+        Context::from(other.parse::<TraceContext>().expect("valid")).run(|| inject(&mut sent));
+        sent
+    });
+    assert_eq!(header(&sent, "traceparent"), Some(other));
+    assert_eq!((header(&sent, "tracestate"), header(&sent, "baggage")), (None, Some("tenant=acme")));
+}
+
+#[test]
 fn baggage_is_sent_on_as_it_came() {
     let sent = |baggage: &[&str]| {
         let received: Vec<(&str, &str)> = baggage.iter().map(|value| ("baggage", *value)).collect();

@@ -144,12 +144,13 @@ impl Call {
         if self.progress == Progress::Silent {
             return make();
         }
-        self.progress = Progress::Polling;
+        // After a panic it stays one that panicked.
+        let before = std::mem::replace(&mut self.progress, Progress::Polling);
         let entered = Entered::new(&mut self.span);
-        let future = make();
+        let result = make();
         drop(entered);
-        self.progress = Progress::Begun;
-        future
+        self.progress = before;
+        result
     }
 
     /// Polls the body's future inside the call's span.

@@ -10,6 +10,7 @@ pub mod thread;
 pub use future::InContext;
 
 use crate::context::{Carried, Fields, FrameKey, Span, with_stack};
+use crate::propagation::TraceState;
 use crate::subscriber;
 use crate::trace::TraceContext;
 use std::fmt;
@@ -60,16 +61,37 @@ impl Drop for Held {
 }
 
 impl Context {
-    /// All that this thread is in: its spans, their fields, and what came with the request.
+    /// All that this thread is in: its spans, their fields, and what came with the request. Where that is
+    /// nothing, so is what is entered: see [`root`](Self::root).
+    ///
+    /// A span of plain `tracing` stays open for as long as a context that was captured in it, as it does for its
+    /// other handles; an observed call ends when it ends.
     #[must_use]
     pub fn current() -> Self {
-        let captured = with_stack(|stack| stack.capture()).flatten();
-        Self(captured.map(|span| {
-            if let Some(id) = span.id {
-                subscriber::retain(id);
-            }
-            Arc::new(Held { span, whole: true })
-        }))
+        let Some(span) = with_stack(|stack| stack.capture()).flatten() else { return Self::root() };
+        if let Some(id) = span.id {
+            subscriber::retain(id);
+        }
+        Self(Some(Arc::new(Held { span, whole: true })))
+    }
+
+    /// Nothing at all: what runs inside begins a trace of its own, and has no fields from around it.
+    ///
+    /// ```
+    /// use obs_runtime::{Context, context};
+    ///
+    /// context! { request_id = "7" }.run(|| {
+    ///     Context::root().run(|| tracing::info!("a job that belongs to no request"));
+    /// });
+    /// ```
+    #[must_use]
+    pub fn root() -> Self {
+        Self::whole(Span::context(None, |_| ()))
+    }
+
+    /// A context that hides the one it is entered in.
+    pub(crate) fn whole(span: Span) -> Self {
+        Self(Some(Arc::new(Held { span, whole: true })))
     }
 
     /// A context that adds to the one it is entered in.
@@ -115,8 +137,16 @@ impl Context {
     #[must_use]
     pub fn with_baggage(self, name: &str, value: &str) -> Self {
         let current = || with_stack(|stack| stack.carried().cloned()).flatten();
-        let carried = self.0.as_ref().map_or_else(current, |held| held.span.carried.clone().or_else(current));
+        let carried = match &self.0 {
+            None => current(),
+            Some(held) if held.whole => held.span.carried.clone(),
+            Some(held) => held.span.carried.clone().or_else(current),
+        };
         let mut carried = carried.map(Arc::unwrap_or_clone).unwrap_or_default();
+        if self.0.as_ref().is_some_and(|held| held.span.carried.is_none() && held.span.trace.is_some()) {
+            // What is around belongs to another trace.
+            carried.tracestate = TraceState::default();
+        }
         carried.baggage.set(name, value);
         match self.0 {
             None if carried.is_empty() => Self(None),

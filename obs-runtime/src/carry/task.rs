@@ -1,4 +1,5 @@
-//! Tasks of `tokio` that take the context along: as the functions of the same names there.
+//! Tasks of `tokio` that take the context along: as the functions of the same names there. A task that belongs to
+//! no request is `tokio::spawn(Context::root().scope(future))`.
 //!
 //! Without the feature `tokio`, `tokio::spawn(Context::current().scope(future))` is the same.
 

@@ -2,27 +2,59 @@
 
 use super::Carried;
 use crate::trace::TraceContext;
+use opentelemetry::baggage::BaggageExt;
 use opentelemetry::propagation::{Extractor, TextMapPropagator};
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId};
 use opentelemetry::{Context, ContextGuard};
 use opentelemetry_sdk::propagation::BaggagePropagator;
 use std::fmt;
 
+/// Lives as long as the API's own thread-local can be used, and not longer: made right after that one, it is
+/// destroyed right before it.
+struct Alive;
+
+thread_local! {
+    static ALIVE: Alive = {
+        Context::map_current(|_| ());
+        Alive
+    };
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {}
+}
+
+/// Whether this thread is not so far torn down that the API would panic.
+fn alive() -> bool {
+    ALIVE.try_with(|_| ()).is_ok()
+}
+
 /// A place that is current for the API.
-pub(crate) struct Current(#[allow(dead_code, reason = "does its work when dropped")] ContextGuard);
+pub(crate) struct Current(Option<ContextGuard>);
 
 impl Current {
-    pub(super) fn new(trace: Option<TraceContext>, remote: bool, carried: Option<&Carried>) -> Self {
-        let mut context = Context::current();
-        if let Some(trace) = trace {
+    /// `anew` hides what the API takes for current.
+    pub(super) fn new(place: Option<(TraceContext, bool)>, carried: Option<&Carried>, anew: bool) -> Self {
+        if !alive() {
+            return Self(None);
+        }
+        let mut context = if anew { Context::new() } else { Context::current() };
+        if let Some((trace, remote)) = place {
             context = context.with_remote_span_context(span_context(trace, remote, carried));
         }
         if let Some(carried) = carried.filter(|carried| !carried.baggage.as_str().is_empty()) {
-            // The SDK knows best what it makes of a header.
-            let header = Header(carried.baggage.as_str());
-            context = BaggagePropagator::new().extract_with_context(&context, &header);
+            context = with_baggage(&context, carried.baggage.as_str());
         }
-        Self(context.attach())
+        Self(Some(context.attach()))
+    }
+}
+
+impl Drop for Current {
+    fn drop(&mut self) {
+        if !alive() {
+            // It would look for a thread-local that is gone.
+            std::mem::forget(self.0.take());
+        }
     }
 }
 
@@ -30,6 +62,29 @@ impl fmt::Debug for Current {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Current")
     }
+}
+
+/// The SDK knows best what it makes of a header.
+fn with_baggage(context: &Context, header: &str) -> Context {
+    BaggagePropagator::new().extract_with_context(context, &Header(header))
+}
+
+/// The baggage that is current for the API, as a header, if it is not what this header says.
+pub(crate) fn baggage_beside(ours: &str) -> Option<String> {
+    if !alive() {
+        return None;
+    }
+    let current = Context::current();
+    let theirs = current.baggage();
+    let said = with_baggage(&Context::new(), ours);
+    let same = theirs.len() == said.baggage().len()
+        && theirs.iter().all(|(key, (value, _))| said.baggage().get(key.as_str()) == Some(value));
+    if same {
+        return None;
+    }
+    let mut headers = std::collections::HashMap::new();
+    BaggagePropagator::new().inject_context(&current, &mut headers);
+    headers.remove(crate::propagation::BAGGAGE)
 }
 
 /// The `baggage` header alone.
@@ -54,6 +109,9 @@ fn span_context(trace: TraceContext, remote: bool, carried: Option<&Carried>) ->
 
 /// The innermost span: a span of the API if one has been made current since ours.
 pub(super) fn innermost(ours: Option<(TraceContext, bool)>) -> Option<(TraceContext, bool)> {
+    if !alive() {
+        return ours;
+    }
     let current = Context::map_current(|context| {
         let span = context.has_active_span().then(|| context.span().span_context().clone())?;
         span.is_valid().then(|| {

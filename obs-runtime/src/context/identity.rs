@@ -25,7 +25,7 @@ impl Identity {
 
     /// Whether a span of this identity is exported when it ends.
     pub(super) fn exported(&self) -> bool {
-        self.own && self.trace.is_some_and(|trace| trace.sampled)
+        self.own && trace::exporting() && self.trace.is_some_and(|trace| trace.sampled)
     }
 }
 
@@ -43,6 +43,12 @@ impl Identities {
 
     /// The identity of a span below another, which may be in another process, and its parent's.
     pub(super) fn below(&mut self, above: Option<(TraceContext, bool)>) -> Identity {
+        if let Some((_, true)) = above
+            && !trace::exporting()
+        {
+            // Nobody will ever see a span of ours: those further down belong below the caller's.
+            return Identity::of(above);
+        }
         let (trace_id, sampled) = match above {
             Some((trace, false)) => (trace.trace_id, trace.sampled),
             Some((trace, true)) => (trace.trace_id, trace::sampled(trace.trace_id, Some(trace.sampled))),

@@ -12,6 +12,8 @@ mod scope;
 mod span;
 mod stack;
 
+#[cfg(feature = "opentelemetry")]
+pub(crate) use api::baggage_beside;
 pub(crate) use carried::Carried;
 pub(crate) use failures::{Failure, Failures};
 #[cfg(feature = "log")]

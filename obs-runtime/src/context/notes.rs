@@ -14,11 +14,17 @@ pub(crate) struct Notes(Option<Box<Noted>>);
 #[derive(Debug, Default)]
 pub(crate) struct Noted {
     pub(crate) events: Vec<SpanEvent>,
-    pub(crate) links: Vec<TraceContext>,
+    /// Each with whether it is in another process.
+    pub(crate) links: Vec<(TraceContext, bool)>,
     /// How many there was no room for.
     pub(crate) dropped_events: u32,
     pub(crate) dropped_links: u32,
+    /// How many bytes the events have.
+    bytes: usize,
 }
+
+/// Events of a span beyond so many bytes are dropped: a span that waits for a collector costs memory.
+const MAX_EVENT_BYTES: usize = 64 * 1024;
 
 /// Something that happened inside a span.
 #[derive(Debug)]
@@ -52,7 +58,9 @@ impl Notes {
     /// Adds an event, as long as there is room.
     pub(crate) fn event(&mut self, event: SpanEvent) {
         let noted = self.0.get_or_insert_default();
-        if noted.events.len() < limits().events {
+        let bytes = event.message.len() + event.fields.bytes_of(event.fields.all()).len();
+        if noted.events.len() < limits().events && noted.bytes + bytes <= MAX_EVENT_BYTES {
+            noted.bytes += bytes;
             noted.events.push(event);
         } else {
             noted.dropped_events += 1;
@@ -60,10 +68,10 @@ impl Notes {
     }
 
     /// Adds a link, as long as there is room.
-    pub(crate) fn link(&mut self, to: TraceContext) {
+    pub(crate) fn link(&mut self, to: TraceContext, remote: bool) {
         let noted = self.0.get_or_insert_default();
         if noted.links.len() < limits().links {
-            noted.links.push(to);
+            noted.links.push((to, remote));
         } else {
             noted.dropped_links += 1;
         }
@@ -77,7 +85,7 @@ impl Notes {
             return;
         }
         other.events.into_iter().for_each(|event| self.event(event));
-        other.links.into_iter().for_each(|link| self.link(link));
+        other.links.into_iter().for_each(|(link, remote)| self.link(link, remote));
         if let Some(noted) = &mut self.0 {
             noted.dropped_events += other.dropped_events;
             noted.dropped_links += other.dropped_links;

@@ -50,7 +50,12 @@ impl Span {
 impl Stack {
     /// All that this thread is in, for other threads and later.
     pub(crate) fn capture(&self) -> Option<Span> {
-        let mut span = self.materialize(self.top()?)?;
+        let mut span = match self.top() {
+            Some(top) => self.materialize(top)?,
+            None => Span::context(None, |_| ()),
+        };
+        let (trace, remote) = self.place().unzip();
+        (span.trace, span.remote) = (trace, remote.unwrap_or_default());
         span.inherited = span.fields.len();
         Some(span)
     }
@@ -68,6 +73,11 @@ impl Stack {
         (frame.trace, frame.remote) = if context.trace.is_some() { (context.trace, true) } else { above };
         frame.metadata = Some(context.metadata);
         frame.carried.clone_from(&context.carried);
+        if context.trace.is_some() && context.carried.is_none() {
+            // Another trace has no part in the state of this one.
+            let baggage = self.carried().map(|carried| carried.baggage.clone()).unwrap_or_default();
+            frame.carried = Some(Arc::new(Carried { baggage, ..Carried::default() }));
+        }
         self.push(frame)
     }
 }

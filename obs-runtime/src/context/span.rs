@@ -83,7 +83,7 @@ impl Span {
 
     /// Whether neither an exporter nor a handle waits for the span's end.
     pub(crate) fn unseen(&self) -> bool {
-        self.id.is_none() && !self.trace.is_some_and(|trace| trace.sampled)
+        self.id.is_none() && !self.exported
     }
 
     /// Appends the fields that `record` writes, as the span's own.

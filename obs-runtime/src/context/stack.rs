@@ -246,9 +246,10 @@ impl Stack {
     fn make_current(&mut self, below: Option<TraceContext>) {
         let carried = self.carried().cloned();
         let Some(top) = self.top_mut() else { return };
-        if top.trace != below || top.carried.is_some() {
-            let trace = top.trace;
-            top.api = Some(super::api::Current::new(trace, top.remote, carried.as_deref()));
+        let anew = top.kind == FrameKind::Scope && top.whole;
+        if top.trace != below || top.carried.is_some() || anew {
+            let place = top.trace.map(|trace| (trace, top.remote));
+            top.api = Some(super::api::Current::new(place, carried.as_deref(), anew));
         }
     }
 
@@ -266,7 +267,7 @@ impl Stack {
     pub(crate) fn pop_unseen(&mut self, key: FrameKey) -> bool {
         let Some(place) = self.find(key) else { return false };
         let frame = &self.frames[place];
-        let unseen = frame.id.is_none() && !frame.trace.is_some_and(|trace| trace.sampled);
+        let unseen = frame.id.is_none() && !frame.exported;
         if unseen {
             self.remove(place);
         }
@@ -458,11 +459,17 @@ impl Stack {
         None
     }
 
+    /// The innermost span, and whether it is in another process.
+    pub(crate) fn place(&self) -> Option<(TraceContext, bool)> {
+        let place = self.top().and_then(|top| Some((top.trace?, top.remote)));
+        #[cfg(feature = "opentelemetry")]
+        let place = super::api::innermost(place);
+        place
+    }
+
     /// A new span's identity and its parent's; without one of its own, the parent's.
     fn identity(&mut self, own: bool) -> Identity {
-        let above = self.top().and_then(|top| Some((top.trace?, top.remote)));
-        #[cfg(feature = "opentelemetry")]
-        let above = super::api::innermost(above);
+        let above = self.place();
         if own { self.identity_below(above) } else { Identity::of(above) }
     }
 

@@ -130,8 +130,9 @@ pub(crate) struct Reporter {
 enum Said {
     Nothing,
     Lost,
-    /// The collector took a batch, with this remark.
-    Remark(String),
+    /// The collector took a batch, and had a remark. What it said may differ each time, and each word about
+    /// it may be the next batch: it is said once.
+    Remark,
 }
 
 impl Reporter {
@@ -142,7 +143,7 @@ impl Reporter {
     /// Notes what became of a batch of so many items.
     pub(crate) fn note(&mut self, items: u64, delivery: Delivery) {
         let said = match delivery {
-            Delivery::Taken { refused, remark } => self.taken(items, refused, remark),
+            Delivery::Taken { refused, remark } => self.taken(items, refused, &remark),
             Delivery::Lost(error) => self.lost(items, &error),
         };
         self.last = said;
@@ -153,7 +154,7 @@ impl Reporter {
         self.signal.dropped(items);
     }
 
-    fn taken(&self, items: u64, refused: u64, remark: String) -> Said {
+    fn taken(&self, items: u64, refused: u64, remark: &str) -> Said {
         let Self { signal, to: endpoint, last } = self;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
         let now = u64::try_from(now).unwrap_or(u64::MAX);
@@ -167,29 +168,23 @@ impl Reporter {
         if refused == 0 && remark.is_empty() {
             return Said::Nothing;
         }
-        let said = Said::Remark(remark);
-        if let (Said::Remark(remark), true) = (&said, said != *last) {
-            if refused > 0 {
-                tracing::warn!(
-                    target: TARGET,
-                    endpoint,
-                    refused,
-                    remark,
-                    "the collector refuses some {}; they are counted in {}",
-                    signal.items(),
-                    signal.counter()
-                );
-            } else {
-                tracing::warn!(
-                    target: TARGET,
-                    endpoint,
-                    remark,
-                    "the collector takes {} with a remark",
-                    signal.items()
-                );
-            }
+        if *last == Said::Remark {
+            return Said::Remark;
         }
-        said
+        if refused > 0 {
+            tracing::warn!(
+                target: TARGET,
+                endpoint,
+                refused,
+                remark,
+                "the collector refuses some {}; they are counted in {}",
+                signal.items(),
+                signal.counter()
+            );
+        } else {
+            tracing::warn!(target: TARGET, endpoint, remark, "the collector takes {} with a remark", signal.items());
+        }
+        Said::Remark
     }
 
     fn lost(&self, items: u64, error: &str) -> Said {

@@ -6,6 +6,7 @@ use super::pipeline::{Batching, Flush, Names, Pipeline, Sink, Source};
 use crate::clock::Anchor;
 use crate::context::unescape;
 use crate::log::records;
+use crate::trace::limits;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
@@ -104,7 +105,10 @@ fn record(line: &[u8], unix_nanos: u64) -> Record {
             b"target" => target = unescape(value),
             b"trace_id" => record.trace_id = bytes(value),
             b"span_id" => record.span_id = bytes(value),
-            key => record.attributes.push(attribute(key, value)),
+            key if record.attributes.len() < limits().log_attributes => {
+                record.attributes.push(attribute(key, value));
+            }
+            _ => record.dropped_attributes_count += 1,
         }
     }
     Record { target, record }
@@ -129,7 +133,7 @@ fn attribute(key: &[u8], value: &[u8]) -> KeyValue {
         b"error.kind" => "error.type".to_owned(),
         key => unescape(&[b"\"".as_slice(), key, b"\""].concat()),
     };
-    let value = match super::span_data::value(value) {
+    let value = match super::span_data::value(value, limits().log_value_length) {
         opentelemetry::Value::Bool(value) => Value::BoolValue(value),
         opentelemetry::Value::I64(value) => Value::IntValue(value),
         opentelemetry::Value::F64(value) => Value::DoubleValue(value),

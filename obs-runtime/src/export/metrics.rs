@@ -1,12 +1,11 @@
 //! Metrics by push: at intervals, and at the end, for jobs that end before anybody scrapes them.
 
-use super::delivery::{Reporter, Signal};
+use super::delivery::{Delivery, Reporter, Signal};
 use super::exemplars;
 use super::families::{Durations, Family, families, names};
 use super::otlp::{Client, ResourceMessage};
-use super::pipeline::Flush;
+use super::pipeline::{Flush, quiet};
 use super::registered;
-use crate::context::{Stack, with_stack};
 use crate::label::LabelTexts;
 use crate::metrics::{TextFormat, encode};
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
@@ -22,6 +21,7 @@ use opentelemetry_proto::tonic::metrics::v1::{
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
@@ -69,7 +69,7 @@ struct Push {
 
 impl Push {
     fn run(&mut self, asked: &Receiver<Flush>, interval: Duration) {
-        with_stack(Stack::set_quiet);
+        let _quiet = quiet();
         let mut ended = false;
         loop {
             match asked.recv_timeout(interval) {
@@ -88,7 +88,15 @@ impl Push {
         }
     }
 
+    /// Sends all metrics. What is asked for them is somebody else's code, and may panic.
     fn push(&mut self) {
+        let pushed = catch_unwind(AssertUnwindSafe(|| self.send()));
+        if pushed.is_err() {
+            self.reporter.note(0, Delivery::Lost("a metric of the application panicked".to_owned()));
+        }
+    }
+
+    fn send(&mut self) {
         let metrics = metrics(Moment { start: self.start, now: unix_nanos() });
         let points = metrics.iter().map(points).sum();
         let scope = InstrumentationScope {

@@ -4,6 +4,7 @@
 
 use super::delivery::{Delivery, Reporter, Signal};
 use crate::context::{Stack, with_stack};
+use opentelemetry::{Context, ContextGuard};
 use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -122,6 +123,13 @@ impl Pipeline {
     }
 }
 
+/// Makes the thread one of the runtime's own, until the guard is dropped: nothing on it is exported, or exporting
+/// would not end.
+pub(super) fn quiet() -> ContextGuard {
+    with_stack(Stack::set_quiet);
+    Context::enter_telemetry_suppressed_scope()
+}
+
 struct Collector<T, S> {
     signal: Signal,
     batching: Batching,
@@ -144,7 +152,7 @@ enum Held {
 
 impl<T, S: Source<T>> Collector<T, S> {
     fn run(&mut self, asked: &Receiver<Flush>) {
-        with_stack(Stack::set_quiet);
+        let _quiet = quiet();
         let mut due = Instant::now() + self.batching.schedule_delay;
         loop {
             // Asked before collecting: what there was by then is collected.
@@ -216,7 +224,7 @@ struct Exporter<T> {
 
 impl<T> Exporter<T> {
     fn run(&mut self, inbox: &Receiver<Work<T>>, collector: &Thread) {
-        with_stack(Stack::set_quiet);
+        let _quiet = quiet();
         for work in inbox {
             match work {
                 Work::Batch(batch) => self.export(batch),

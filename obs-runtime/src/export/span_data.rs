@@ -66,8 +66,9 @@ impl Converter {
                 0,
             ));
         }
-        let link =
-            |to: &TraceContext| Link::new(span_context(*to, true, TraceState::default()), Vec::new(), 0);
+        let link = |(to, remote): &(TraceContext, bool)| {
+            Link::new(span_context(*to, *remote, TraceState::default()), Vec::new(), 0)
+        };
         links.links = noted.links.iter().map(link).collect();
         links.dropped_count = noted.dropped_links;
         (events, links)
@@ -115,8 +116,11 @@ fn text(key: &'static str, text: String) -> KeyValue {
 }
 
 /// The first so many characters, as the limit on values has it.
-fn cut(mut text: String) -> String {
-    let limit = limits().value_length;
+fn cut(text: String) -> String {
+    cut_at(limits().value_length, text)
+}
+
+fn cut_at(limit: usize, mut text: String) -> String {
     if text.len() > limit
         && let Some((end, _)) = text.char_indices().nth(limit)
     {
@@ -177,18 +181,18 @@ fn push_fields(attributes: &mut Vec<KeyValue>, fields: &Fields) {
             let key = String::from_utf8_lossy(fields.key(entry)).into_owned();
             // A field goes before the label of its name.
             attributes.retain(|attribute| attribute.key.as_str() != key);
-            attributes.push(KeyValue::new(key, value(fields.value(entry))));
+            attributes.push(KeyValue::new(key, value(fields.value(entry), limits().value_length)));
         }
     }
 }
 
-/// A JSON value as the attribute type that says the same.
-pub(super) fn value(json: &[u8]) -> Value {
+/// A JSON value as the attribute type that says the same, with text of at most `limit` characters.
+pub(super) fn value(json: &[u8], limit: usize) -> Value {
     let text = unescape(json);
     match json.first() {
         Some(b't') => Value::Bool(true),
         Some(b'f') => Value::Bool(false),
-        Some(b'"') => Value::String(cut(text).into()),
+        Some(b'"') => Value::String(cut_at(limit, text).into()),
         _ => match (text.parse::<i64>(), text.parse::<f64>()) {
             (Ok(number), _) => Value::I64(number),
             // A whole number too large for the protocol keeps its digits as text.
@@ -204,11 +208,13 @@ mod tests {
 
     #[test]
     fn values_keep_their_type() {
-        assert_eq!(value(b"true"), Value::Bool(true));
-        assert_eq!(value(b"-3"), Value::I64(-3));
-        assert_eq!(value(b"2.0"), Value::F64(2.0));
-        assert_eq!(value(b"1e-7"), Value::F64(1e-7));
-        assert_eq!(value(br#""a\"b""#), Value::String("a\"b".into()));
-        assert_eq!(value(b"18446744073709551615"), Value::String("18446744073709551615".into()));
+        let of = |json: &[u8]| value(json, usize::MAX);
+        assert_eq!(of(b"true"), Value::Bool(true));
+        assert_eq!(of(b"-3"), Value::I64(-3));
+        assert_eq!(of(b"2.0"), Value::F64(2.0));
+        assert_eq!(of(b"1e-7"), Value::F64(1e-7));
+        assert_eq!(of(br#""a\"b""#), Value::String("a\"b".into()));
+        assert_eq!(of(b"18446744073709551615"), Value::String("18446744073709551615".into()));
+        assert_eq!(value("\"äöü\"".as_bytes(), 2), Value::String("äö".into()));
     }
 }

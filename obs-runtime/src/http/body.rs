@@ -11,23 +11,28 @@ pin_project! {
     /// The body of an observed response: as the one inside, whose end is the end of the request's span.
     #[derive(Debug)]
     pub struct ObservedBody<B: Body> {
-        // Before the exchange, so that what it still runs is dropped while that goes on.
+        // Taken when it is dropped: what it drops may have something to say.
         #[pin]
-        body: B,
+        body: Option<B>,
         exchange: Ending,
-        // How many bytes the head has announced that have not come yet.
+        // How many bytes have been announced that have not come yet.
         left: Option<u64>,
     }
 
     impl<B: Body> PinnedDrop for ObservedBody<B> {
         fn drop(this: Pin<&mut Self>) {
-            let this = this.project();
-            // A client that has its answer need not read all of it; who writes to a client that is
-            // gone has not sent all of it.
-            let read = this.exchange.0.as_ref().is_some_and(|exchange| !exchange.is_server());
-            if read || this.body.is_end_stream() {
-                this.exchange.complete();
+            let mut this = this.project();
+            let Some(exchange) = &mut this.exchange.0 else { return };
+            // One that has panicked is not asked again.
+            if !std::thread::panicking() {
+                // A client that has its answer need not read all of it; who writes to a client that is
+                // gone has not sent all of it.
+                let ended = this.body.as_ref().get_ref().as_ref().is_none_or(Body::is_end_stream);
+                if !exchange.is_server() || ended {
+                    return this.exchange.complete();
+                }
             }
+            exchange.inside(|| this.body.set(None));
         }
     }
 }
@@ -48,10 +53,12 @@ impl<B: Body> ObservedBody<B> {
     /// The body of a response whose head is there.
     pub(super) fn new(body: B, exchange: Option<Exchange>, announced: Option<u64>) -> Self {
         let mut exchange = Ending(exchange);
-        if body.is_end_stream() || announced == Some(0) {
+        // Whoever sends it stops there, and does not ask for the end.
+        let left = announced.or_else(|| body.size_hint().exact());
+        if body.is_end_stream() || left == Some(0) {
             exchange.complete();
         }
-        Self { body, exchange, left: announced }
+        Self { body: Some(body), exchange, left }
     }
 }
 
@@ -68,9 +75,9 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let mut this = self.project();
-        let body = this.body.as_mut();
+        let Some(mut body) = this.body.as_mut().as_pin_mut() else { return Poll::Ready(None) };
         let Some(exchange) = &mut this.exchange.0 else { return body.poll_frame(cx) };
-        let polled = exchange.inside(|| body.poll_frame(cx));
+        let polled = exchange.inside(|| body.as_mut().poll_frame(cx));
         match &polled {
             Poll::Pending => {}
             Poll::Ready(None) => this.exchange.complete(),
@@ -84,7 +91,7 @@ where
                     *left = left.saturating_sub(bytes::Buf::remaining(data) as u64);
                 }
                 // Nobody need ask again for what is known to be all.
-                if this.body.is_end_stream() || *this.left == Some(0) {
+                if body.is_end_stream() || *this.left == Some(0) {
                     this.exchange.complete();
                 }
             }
@@ -93,10 +100,10 @@ where
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.body.as_ref().map(Body::size_hint).unwrap_or_default()
     }
 }

@@ -6,8 +6,7 @@ use super::labels::{self, Host, Method};
 use super::server::observed;
 use crate::Label;
 use crate::label::{LabelIndex, values};
-use crate::propagation::inject;
-use crate::trace::Attribute;
+use crate::propagation::{REQUEST_ID, inject};
 use http::{HeaderMap, Request, Response, Version};
 use http_body::Body;
 use pin_project_lite::pin_project;
@@ -18,14 +17,29 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 /// Observes the requests of a client: see the [module](super).
-#[derive(Clone, Copy, Debug, Default)]
-pub struct ClientLayer(());
+#[derive(Clone, Copy, Debug)]
+pub struct ClientLayer {
+    tells: bool,
+}
 
 impl ClientLayer {
-    /// The layer.
+    /// For requests to services of the same system: they are told of the trace, the baggage and the request's id.
     #[must_use]
     pub fn new() -> Self {
-        Self(())
+        Self { tells: true }
+    }
+
+    /// For requests to others, who are told nothing.
+    #[must_use]
+    pub fn external(mut self) -> Self {
+        self.tells = false;
+        self
+    }
+}
+
+impl Default for ClientLayer {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -33,7 +47,7 @@ impl<S> Layer<S> for ClientLayer {
     type Service = Client<S>;
 
     fn layer(&self, inner: S) -> Client<S> {
-        Client { inner }
+        Client { inner, tells: self.tells }
     }
 }
 
@@ -41,6 +55,7 @@ impl<S> Layer<S> for ClientLayer {
 #[derive(Clone, Copy, Debug)]
 pub struct Client<S> {
     inner: S,
+    tells: bool,
 }
 
 /// A request that a client sends: `http::Request`, or `reqwest::Request`.
@@ -119,14 +134,28 @@ where
     }
 
     fn call(&mut self, mut request: R) -> Self::Future {
-        let Some(mut exchange) = begin(&request) else {
-            return ClientFuture { future: self.inner.call(request), exchange: None };
-        };
-        let future = exchange.inside(|| {
-            inject(request.headers_mut());
+        let mut exchange = begin(&request);
+        let tells = self.tells;
+        let send = || {
+            if tells {
+                tell(request.headers_mut());
+            }
             self.inner.call(request)
-        });
-        ClientFuture { future, exchange: Some(exchange) }
+        };
+        let future = match &mut exchange {
+            Some(exchange) => exchange.inside(send),
+            None => send(),
+        };
+        ClientFuture { future: Some(future), exchange }
+    }
+}
+
+/// Writes the headers that the other side goes on with. An id that the application has set stays.
+fn tell(headers: &mut HeaderMap) {
+    let request_id = headers.get(REQUEST_ID).cloned();
+    inject(headers);
+    if let Some(id) = request_id {
+        headers.insert(REQUEST_ID, id);
     }
 }
 
@@ -141,9 +170,8 @@ fn begin(request: &impl ClientRequest) -> Option<Exchange> {
     exchange.request(request.method(), request.version());
     let scheme = scheme.unwrap_or("http");
     if let Some(host) = host {
-        exchange.text("server.address", host);
         let port = port.unwrap_or(if scheme == "https" { 443 } else { 80 });
-        exchange.attribute("server.port", Attribute::Number(port.into()));
+        exchange.server_address(host, Some(port));
         // Less user, password and query, which are nobody's business.
         exchange.text("url.full", &format!("{scheme}://{host}:{port}{}", request.path()));
     }
@@ -154,10 +182,19 @@ pin_project! {
     /// The future of [`Client`].
     #[derive(Debug)]
     pub struct ClientFuture<F> {
-        // Before the exchange, so that what it still runs is dropped while that goes on.
+        // Taken when it ends or is dropped: what it drops may have something to say.
         #[pin]
-        future: F,
+        future: Option<F>,
         exchange: Option<Exchange>,
+    }
+
+    impl<F> PinnedDrop for ClientFuture<F> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            if let Some(exchange) = this.exchange {
+                exchange.inside(|| this.future.set(None));
+            }
+        }
     }
 }
 
@@ -170,10 +207,13 @@ where
     type Output = Result<R::Observed, E>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
+        let mut this = self.project();
+        let Some(future) = this.future.as_mut().as_pin_mut() else {
+            panic!("a future was polled after it had ended");
+        };
         let result = match this.exchange {
-            Some(exchange) => ready!(exchange.inside(|| this.future.poll(cx))),
-            None => ready!(this.future.poll(cx)),
+            Some(exchange) => ready!(exchange.inside(|| future.poll(cx))),
+            None => ready!(future.poll(cx)),
         };
         let exchange = this.exchange.take();
         Poll::Ready(match result {

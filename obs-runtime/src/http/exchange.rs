@@ -46,6 +46,12 @@ impl Exchange {
         } else {
             self.text("http.request.method", method.as_str());
         }
+        if self.server {
+            self.version(version);
+        }
+    }
+
+    fn version(&mut self, version: Version) {
         let version = match version {
             Version::HTTP_09 => "0.9",
             Version::HTTP_10 => "1.0",
@@ -60,6 +66,14 @@ impl Exchange {
         self.details.attributes.push((key, value));
     }
 
+    /// Where the server is, by the semantic conventions.
+    pub(super) fn server_address(&mut self, host: &str, port: Option<u16>) {
+        self.text("server.address", host);
+        if let Some(port) = port {
+            self.attribute("server.port", Attribute::Number(port.into()));
+        }
+    }
+
     /// An attribute from outside.
     pub(super) fn text(&mut self, key: &'static str, text: &str) {
         self.attribute(key, Attribute::Text(text[..text.floor_char_boundary(MAX_TEXT)].to_owned()));
@@ -71,8 +85,12 @@ impl Exchange {
     }
 
     /// The head of the response is there.
-    pub(super) fn answered(&mut self, status: StatusCode) {
+    pub(super) fn answered(&mut self, status: StatusCode, version: Version) {
         self.status = Some(status);
+        if !self.server {
+            // What was asked for is one thing, what was spoken another.
+            self.version(version);
+        }
         self.attribute("http.response.status_code", Attribute::Number(status.as_u16().into()));
         self.call.result_label(values(), &StatusClass::of(status));
     }

@@ -34,9 +34,12 @@
 //! | headers in | `traceparent`, `tracestate`, `baggage`, `x-request-id` | |
 //! | headers out | `x-request-id`, `traceresponse` | `traceparent`, `tracestate`, `baggage`, `x-request-id` |
 //!
-//! Names and attributes follow the [OpenTelemetry conventions for
-//! HTTP](https://opentelemetry.io/docs/specs/semconv/http/http-spans/). Queries are never recorded, nor
-//! the user and password of a URL.
+//! Spans' names and attributes follow the [OpenTelemetry conventions for
+//! HTTP](https://opentelemetry.io/docs/specs/semconv/http/http-spans/); metrics are those of every observed
+//! function, with the labels above. Queries are never recorded, nor the user and password of a URL.
+//!
+//! **Whom to trust.** [`ServerLayer::public`] is for servers that anybody may reach, [`ClientLayer::external`] for
+//! requests to services of others, who are not to see this one's headers.
 //!
 //! **Series are bounded.** The route is the pattern that matched, never the path; requests that no route
 //! matched, the 65th route and methods that HTTP does not define count as `other`. A scanner makes no

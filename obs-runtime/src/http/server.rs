@@ -4,11 +4,13 @@ use super::body::ObservedBody;
 use super::exchange::Exchange;
 use super::labels::{self, Method, Route};
 use crate::label::{LabelIndex, values};
-use crate::propagation::{REQUEST_ID, extract_with, new_request_id, request_id_of};
+use crate::propagation::{
+    Baggage, REQUEST_ID, context_of_request, extract_with, new_request_id, request_id_of, traceparent_of,
+};
 use crate::trace::{Attribute, TraceContext};
 use crate::{Context, Label};
 use http::header::{CONTENT_LENGTH, HOST, USER_AGENT};
-use http::{Extensions, HeaderName, HeaderValue, Request, Response};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Request, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use std::fmt::Display;
@@ -42,7 +44,7 @@ impl ServerLayer {
     }
 
     /// For a server that anybody may reach: each request begins a trace of its own, with a link to the
-    /// caller's. `tracestate` and `baggage` are not taken over.
+    /// caller's. `tracestate` and `baggage` are not read, nor is there anything of what is around the server.
     #[must_use]
     pub fn public(mut self) -> Self {
         self.trusts = false;
@@ -114,10 +116,15 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         if !crate::state::running() {
-            return ServerFuture { future: self.inner.call(request), exchange: None, answer: None };
+            // Nothing is observed, and what the request brought goes on to the next all the same.
+            let context = self.layer.context(request.headers(), None).0;
+            let future = context.run(|| self.inner.call(request));
+            return ServerFuture { future: Some(future), context, exchange: None, answer: None };
         }
         let request_id = request_id_of(request.headers()).unwrap_or_else(new_request_id);
-        let (mut exchange, trace) = self.layer.begin(&request, &request_id);
+        let (context, caller) = self.layer.context(request.headers(), Some(&request_id));
+        let (mut exchange, trace) = context.run(|| self.layer.begin(&request, caller)).unzip();
+        let trace = trace.flatten();
         let request_id = HeaderValue::from_str(&request_id).ok();
         if let Some(id) = &request_id {
             // As the handler should see it, made or found.
@@ -126,15 +133,29 @@ where
         let answer = Answer { request_id, trace };
         let future = match &mut exchange {
             Some(exchange) => exchange.inside(|| self.inner.call(request)),
-            None => self.inner.call(request),
+            None => context.run(|| self.inner.call(request)),
         };
-        ServerFuture { future, exchange, answer: Some(answer) }
+        ServerFuture { future: Some(future), context, exchange, answer: Some(answer) }
     }
 }
 
 impl ServerLayer {
-    /// Begins the request's span, in its caller's trace.
-    fn begin<B>(self, request: &Request<B>, request_id: &str) -> (Option<Exchange>, Option<TraceContext>) {
+    /// What is around the request's span, and the caller that it is not below, but has to do with.
+    fn context(self, headers: &HeaderMap, request_id: Option<&str>) -> (Context, Option<TraceContext>) {
+        let found = if request_id.is_none() { request_id_of(headers) } else { None };
+        let request_id = request_id.or(found.as_deref());
+        if self.trusts {
+            return (Context::layer(extract_with(headers, request_id)), None);
+        }
+        (Context::whole(context_of_request(None, request_id, &Baggage::default())), traceparent_of(headers))
+    }
+
+    /// Begins the request's span, and says what it is. `None` if nobody listens.
+    fn begin<B>(
+        self,
+        request: &Request<B>,
+        linked: Option<TraceContext>,
+    ) -> Option<(Exchange, Option<TraceContext>)> {
         let route = (self.route)(request.extensions());
         let method = Method::of(request.method());
         let labels = LabelIndex::default()
@@ -142,16 +163,7 @@ impl ServerLayer {
             .with(values(), &route.map_or_else(Route::other, Route::new));
         let verb = if method == Method::Other { "HTTP".into() } else { Method::value(method.index()) };
         let name = route.map_or_else(|| verb.to_string(), |route| format!("{verb} {route}"));
-
-        let mut caller = extract_with(request.headers(), Some(request_id));
-        let linked = caller.trace.filter(|_| !self.trusts);
-        if !self.trusts {
-            (caller.trace, caller.carried) = (None, None);
-        }
-        let inside = Context::layer(caller).enter();
-        let exchange = Exchange::begin(&labels::SERVER, labels, name);
-        drop(inside);
-        let Some(mut exchange) = exchange else { return (None, None) };
+        let mut exchange = Exchange::begin(&labels::SERVER, labels, name)?;
         describe(&mut exchange, request, route);
         let trace = exchange.inside(|| {
             if let Some(caller) = linked {
@@ -159,7 +171,7 @@ impl ServerLayer {
             }
             TraceContext::current()
         });
-        (Some(exchange), trace)
+        Some((exchange, trace))
     }
 }
 
@@ -176,14 +188,13 @@ fn describe<B>(exchange: &mut Exchange, request: &Request<B>, route: Option<&str
         exchange.text("http.route", route);
     }
     let header = |name| request.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    if let Some(authority) = uri.authority().map(http::uri::Authority::as_str).or_else(|| header(HOST)) {
-        match authority.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse::<u16>().ok()?))) {
-            Some((host, port)) => {
-                exchange.text("server.address", host);
-                exchange.attribute("server.port", Attribute::Number(port.into()));
-            }
-            None => exchange.text("server.address", authority),
-        }
+    // A user and a password before it are nobody's business.
+    let authority = header(HOST).map(|host| host.rsplit_once('@').map_or(host, |(_, host)| host));
+    let authority = authority.and_then(|host| host.parse::<http::uri::Authority>().ok());
+    if let Some(host) = uri.host() {
+        exchange.server_address(host, uri.port_u16());
+    } else if let Some(authority) = authority {
+        exchange.server_address(authority.host(), authority.port_u16());
     }
     if let Some(agent) = header(USER_AGENT) {
         exchange.text("user_agent.original", agent);
@@ -214,11 +225,22 @@ pin_project! {
     /// The future of [`Server`].
     #[derive(Debug)]
     pub struct ServerFuture<F> {
-        // Before the exchange, so that what it still runs is dropped while that goes on.
+        // Taken when it ends or is dropped: what it drops may have something to say.
         #[pin]
-        future: F,
+        future: Option<F>,
+        context: Context,
         exchange: Option<Exchange>,
         answer: Option<Answer>,
+    }
+
+    impl<F> PinnedDrop for ServerFuture<F> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            match this.exchange {
+                Some(exchange) => exchange.inside(|| this.future.set(None)),
+                None => this.context.run(|| this.future.set(None)),
+            }
+        }
     }
 }
 
@@ -231,15 +253,14 @@ where
     type Output = Result<Response<ObservedBody<B>>, E>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let Some(exchange) = this.exchange else {
-            let mut response = ready!(this.future.poll(cx))?;
-            if let Some(answer) = this.answer.take() {
-                answer.write(&mut response);
-            }
-            return Poll::Ready(Ok(response.map(|body| ObservedBody::new(body, None, None))));
+        let mut this = self.project();
+        let Some(future) = this.future.as_mut().as_pin_mut() else {
+            panic!("a future was polled after it had ended");
         };
-        let result = ready!(exchange.inside(|| this.future.poll(cx)));
+        let result = match this.exchange {
+            Some(exchange) => ready!(exchange.inside(|| future.poll(cx))),
+            None => ready!(this.context.run(|| future.poll(cx))),
+        };
         let mut exchange = this.exchange.take();
         Poll::Ready(match result {
             Ok(mut response) => {
@@ -267,7 +288,7 @@ pub(super) fn observed<B: Body>(
     let length = response.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     let mut announced = length;
     if let Some(exchange) = &mut exchange {
-        exchange.answered(status);
+        exchange.answered(status, response.version());
         if exchange.has_no_body(status) {
             announced = Some(0);
         }

@@ -2,6 +2,7 @@
 
 use super::text;
 use crate::context::{Entry, Fields, Frame, Stack, write_string};
+use crate::trace::TraceContext;
 use tracing_core::Level;
 
 /// How log lines look.
@@ -69,22 +70,25 @@ impl<'a> Line<'a> {
         out.extend_from_slice(b",\"target\":");
         write_string(out, target);
         out.push(b',');
-        if let Some(top) = self.top() {
-            if let Some(function) = top.function {
-                out.extend_from_slice(b"\"function\":");
-                write_string(out, function);
-                out.push(b',');
-            }
-            if let Some(trace) = top.trace {
-                push_id(out, b"\"trace_id\":\"", &trace.trace_id.to_be_bytes());
-                push_id(out, b"\"span_id\":\"", &trace.span_id.to_be_bytes());
-            }
+        if let Some(function) = self.top().and_then(|top| top.function) {
+            out.extend_from_slice(b"\"function\":");
+            write_string(out, function);
+            out.push(b',');
+        }
+        if let Some((trace, _)) = self.place() {
+            push_id(out, b"\"trace_id\":\"", &trace.trace_id.to_be_bytes());
+            push_id(out, b"\"span_id\":\"", &trace.span_id.to_be_bytes());
         }
         self.context_fields(|fields, run| out.extend_from_slice(fields.bytes_of(run)));
         self.own_fields(|run| out.extend_from_slice(fields.bytes_of(run)));
         // Every member has written the comma behind it.
         out.pop();
         out.push(b'}');
+    }
+
+    /// The innermost span.
+    pub(super) fn place(&self) -> Option<(TraceContext, bool)> {
+        self.context.and_then(Stack::place)
     }
 
     /// Hands over the fields of the enclosing spans in runs, less those that an inner field replaces.

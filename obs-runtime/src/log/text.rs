@@ -33,7 +33,7 @@ pub(super) fn write(line: &Line<'_>, color: bool, out: &mut Vec<u8>) {
     };
     line.own_fields(|run| push(out, fields, run));
     line.context_fields(|fields, run| push(out, fields, run));
-    if let Some(trace) = line.top().and_then(|top| top.trace) {
+    if let Some((trace, _)) = line.place() {
         paint(out, "2", &format!(" trace_id={:032x}", trace.trace_id));
     }
 }

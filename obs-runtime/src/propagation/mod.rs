@@ -49,13 +49,26 @@ pub(crate) use tracestate::TraceState;
 use crate::Context;
 use crate::context::{Span, unescape, with_stack};
 use crate::trace::TraceContext;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 pub(crate) const TRACEPARENT: &str = "traceparent";
 pub(crate) const TRACESTATE: &str = "tracestate";
 pub(crate) const BAGGAGE: &str = "baggage";
 /// The header that a request's id travels in.
 pub(crate) const REQUEST_ID: &str = "x-request-id";
+
+/// Whether the headers of W3C Trace Context are read and written, and whether `baggage` is.
+static CHOSEN: [AtomicBool; 2] = [AtomicBool::new(true), AtomicBool::new(true)];
+
+/// Chooses which headers there are.
+pub(crate) fn choose(trace: bool, baggage: bool) {
+    CHOSEN[0].store(trace, Ordering::Relaxed);
+    CHOSEN[1].store(baggage, Ordering::Relaxed);
+}
+
+fn chosen() -> [bool; 2] {
+    [&CHOSEN[0], &CHOSEN[1]].map(|chosen| chosen.load(Ordering::Relaxed))
+}
 
 static REJECTED: [(&str, AtomicU64); 4] = [
     (TRACEPARENT, AtomicU64::new(0)),
@@ -89,25 +102,34 @@ pub fn extract(headers: &(impl Headers + ?Sized)) -> Context {
 
 /// As [`extract`], with the request's id as it was found or made.
 pub(crate) fn extract_with(headers: &(impl Headers + ?Sized), request_id: Option<&str>) -> Span {
-    let trace = traceparent(headers);
+    let trace = traceparent_of(headers);
     let tracestate = trace.map(|_| tracestate_of(headers)).unwrap_or_default();
     let baggage = baggage_of(headers);
-    let mut context = Span::context(trace, |fields| {
-        if let Some(id) = request_id {
-            fields.push_str(REQUEST_ID_FIELD, id);
-        }
-        for (key, value) in allowed(&baggage) {
-            fields.push_str(key, &value);
-        }
-    });
+    let mut context = context_of_request(trace, request_id, &baggage);
     if trace.is_some() || !baggage.as_str().is_empty() {
         context.carry(|carried| (carried.tracestate, carried.baggage) = (tracestate, baggage));
     }
     context
 }
 
-fn traceparent(headers: &(impl Headers + ?Sized)) -> Option<TraceContext> {
-    let mut values = Values::of(headers, TRACEPARENT)?;
+/// The context of a request that brings a trace and an id, if it brings them, and baggage.
+pub(crate) fn context_of_request(
+    trace: Option<TraceContext>,
+    request_id: Option<&str>,
+    baggage: &Baggage,
+) -> Span {
+    Span::context(trace, |fields| {
+        if let Some(id) = request_id {
+            fields.push_str(REQUEST_ID_FIELD, id);
+        }
+        for (key, value) in allowed(baggage) {
+            fields.push_str(key, &value);
+        }
+    })
+}
+
+pub(crate) fn traceparent_of(headers: &(impl Headers + ?Sized)) -> Option<TraceContext> {
+    let mut values = Values::of(headers, TRACEPARENT).filter(|_| chosen()[0])?;
     // Two of them contradict each other, or one was smuggled in.
     let only = values.texts.pop().filter(|_| values.texts.is_empty() && values.readable);
     let parsed = only.and_then(|value| value.trim_matches([' ', '\t']).parse().ok());
@@ -127,7 +149,8 @@ fn tracestate_of(headers: &(impl Headers + ?Sized)) -> TraceState {
 }
 
 fn baggage_of(headers: &(impl Headers + ?Sized)) -> Baggage {
-    let Some(values) = Values::of(headers, BAGGAGE) else { return Baggage::default() };
+    let values = Values::of(headers, BAGGAGE).filter(|_| chosen()[1]);
+    let Some(values) = values else { return Baggage::default() };
     let (baggage, complete) = Baggage::parse(&values.texts.join(","));
     if !complete || !values.readable {
         reject(BAGGAGE);
@@ -152,24 +175,31 @@ pub(crate) fn request_id_of(headers: &(impl Headers + ?Sized)) -> Option<String>
 /// span or context, nothing is written.
 pub fn inject(headers: &mut (impl HeadersMut + ?Sized)) {
     let here = with_stack(|stack| {
-        let top = stack.top()?;
-        let fields = stack.visible(top);
+        let fields = stack.top().map(|top| stack.visible(top)).unwrap_or_default();
         let id = fields.iter().rev().find(|entry| stack.fields().key(entry) == REQUEST_ID_FIELD.as_bytes());
         let id = id.map(|entry| unescape(stack.fields().value(entry)));
-        Some((top.trace, stack.carried().cloned(), id))
+        (stack.place(), stack.carried().cloned(), id)
     });
-    let Some(Some((trace, carried, request_id))) = here else { return };
-    if let Some(trace) = trace {
-        headers.set(TRACEPARENT, &trace.to_string());
-    }
-    if let Some(carried) = &carried {
-        for (header, value) in
-            [(TRACESTATE, carried.tracestate.as_str()), (BAGGAGE, carried.baggage.as_str())]
-        {
-            if !value.is_empty() {
-                headers.set(header, value);
-            }
+    let Some((place, carried, request_id)) = here else { return };
+    let mut set = |header, value: &str| {
+        if !value.is_empty() {
+            headers.set(header, value);
         }
+    };
+    let carried = carried.as_deref();
+    let [trace_context, with_baggage] = chosen();
+    let valid = |trace: TraceContext| trace_context && trace.trace_id != 0 && trace.span_id != 0;
+    if let Some((trace, _)) = place.filter(|(trace, _)| valid(*trace)) {
+        set(TRACEPARENT, &trace.to_string());
+        set(TRACESTATE, carried.map_or("", |carried| carried.tracestate.as_str()));
+    }
+    let baggage = carried.map_or("", |carried| carried.baggage.as_str());
+    #[cfg(feature = "opentelemetry")]
+    let other = crate::context::baggage_beside(baggage);
+    #[cfg(feature = "opentelemetry")]
+    let baggage = other.as_deref().unwrap_or(baggage);
+    if with_baggage {
+        set(BAGGAGE, baggage);
     }
     if let Some(id) = request_id.filter(|id| is_request_id(id)) {
         headers.set(REQUEST_ID, &id);

@@ -48,7 +48,7 @@ pub fn builder() -> Builder {
 /// | [`otlp_metrics`](Self::otlp_metrics) | `OTEL_METRICS_EXPORTER` with `otlp` | `/metrics` alone |
 ///
 /// The variables of OTLP have forms for one signal too, such as `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`. Only in
-/// the environment: `OTEL_SDK_DISABLED`, `OTEL_TRACES_EXPORTER`, `OTEL_EXPORTER_OTLP_CERTIFICATE`,
+/// the environment: `OTEL_SDK_DISABLED`, `OTEL_PROPAGATORS`, `OTEL_TRACES_EXPORTER`, `OTEL_EXPORTER_OTLP_CERTIFICATE`,
 /// `OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE`, `OTEL_EXPORTER_OTLP_CLIENT_KEY` and
 /// `OTEL_EXPORTER_OTLP_INSECURE`; how much is sent at once and how often (`OTEL_BSP_*` for spans, `OTEL_BLRP_*`
 /// for log records, `OTEL_METRIC_EXPORT_INTERVAL`); and the `OTEL_*_LIMIT` on attributes, their length, events
@@ -254,6 +254,7 @@ impl Builder {
         let filter = self.filter(&environment)?;
         let sampler = environment.sampler()?;
         let sampler = self.sampler.or(sampler).unwrap_or(Sampler::ParentBasedAlwaysOn);
+        let propagators = environment.propagators()?;
         let service = self.service(&environment)?;
         #[cfg(feature = "otlp")]
         let limits = super::limits::from(&environment)?;
@@ -264,6 +265,9 @@ impl Builder {
 
         let _ = SERVICE.set(service);
         crate::propagation::allow(self.baggage_fields);
+        if let Some((trace, baggage)) = propagators {
+            crate::propagation::choose(trace, baggage);
+        }
         #[cfg(feature = "log")]
         {
             use crate::log::{Output, install_bridge, start};
@@ -280,13 +284,12 @@ impl Builder {
                 "OTEL_EXPORTER_OTLP_ENDPOINT is set, but obs-runtime is built without its feature `otlp`"
             );
         }
+        crate::trace::install_sampler(sampler);
         #[cfg(feature = "otlp")]
         if !disabled {
             crate::trace::install_limits(limits);
-            outputs.start(sampler).map_err(InitError::Thread)?;
+            outputs.start().map_err(InitError::Thread)?;
         }
-        #[cfg(not(feature = "otlp"))]
-        let _ = sampler;
         #[cfg(feature = "admin")]
         let admin_address = match listener {
             Some(listener) => Some(crate::admin::serve(listener).map_err(InitError::Thread)?),

@@ -13,6 +13,8 @@ pub(super) fn from(environment: &Environment<'_>) -> Result<Limits, InitError> {
     let attributes = limit("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT")?.or(all_attributes);
     let value_length = limit("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT")?.or(all_lengths);
     let event_attributes = limit("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT")?.or(all_attributes);
+    let log_attributes = limit("OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT")?.or(all_attributes);
+    let log_value_length = limit("OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT")?.or(all_lengths);
     // Links of ours have no attributes; a value that is none is wrong all the same.
     limit("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT")?;
     Ok(Limits {
@@ -21,6 +23,8 @@ pub(super) fn from(environment: &Environment<'_>) -> Result<Limits, InitError> {
         events: limit("OTEL_SPAN_EVENT_COUNT_LIMIT")?.unwrap_or(default.events),
         links: limit("OTEL_SPAN_LINK_COUNT_LIMIT")?.unwrap_or(default.links),
         event_attributes: event_attributes.unwrap_or(default.event_attributes),
+        log_attributes: log_attributes.unwrap_or(default.log_attributes),
+        log_value_length: log_value_length.unwrap_or(default.log_value_length),
     })
 }
 
@@ -37,7 +41,8 @@ mod tests {
             _ => None,
         };
         let limits = from(&Environment::new(&lookup)).expect("valid");
-        let expected = Limits { attributes: 5, event_attributes: 10, events: 0, ..Limits::DEFAULT };
+        let expected =
+            Limits { attributes: 5, event_attributes: 10, log_attributes: 10, events: 0, ..Limits::DEFAULT };
         assert_eq!(limits, expected);
     }
 

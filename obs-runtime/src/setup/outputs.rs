@@ -6,7 +6,7 @@ use super::{InitError, Service};
 use crate::export::otlp::{Client, ResourceMessage, Target};
 use crate::export::pipeline::{Batching, Sink};
 use crate::export::spans;
-use crate::trace::{self, Sampler};
+use crate::trace;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SpanData;
 use std::io;
@@ -78,7 +78,7 @@ impl Outputs {
     }
 
     /// Starts what is configured.
-    pub(super) fn start(self, sampler: Sampler) -> io::Result<()> {
+    pub(super) fn start(self) -> io::Result<()> {
         #[cfg(feature = "log")]
         if let Some((sink, to, batching)) = self.logs {
             crate::export::logs::start(sink, to, batching)?;
@@ -89,9 +89,9 @@ impl Outputs {
         }
         let Some((sink, to)) = self.spans else { return Ok(()) };
         spans::start(sink, to, self.span_batching)?;
-        trace::install_sampler(sampler);
+        trace::set_exporting();
         #[cfg(feature = "opentelemetry")]
-        trace::install_api(sampler, self.resource);
+        trace::install_api(self.resource);
         Ok(())
     }
 }
@@ -99,5 +99,5 @@ impl Outputs {
 /// A client for one signal, what it says it speaks for, and where it speaks to.
 fn client(target: &Target, resource: &Resource) -> Result<(Client, ResourceMessage, String), InitError> {
     let client = Client::new(target).map_err(InitError::Exporter)?;
-    Ok((client, ResourceMessage::from(resource), target.url.to_string()))
+    Ok((client, ResourceMessage::from(resource), target.shown()))
 }

@@ -58,7 +58,7 @@ impl Subscriber for ObsSubscriber {
 
     fn record_follows_from(&self, id: &Id, follows: &Id) {
         if let Some(other) = spans::trace_of(follows) {
-            notes::of_span(id.into_u64(), |notes| notes.link(other));
+            notes::of_span(id.into_u64(), |notes| notes.link(other, false));
         }
     }
 

@@ -9,6 +9,9 @@ use {crate::clock, crate::context::SpanEvent, tracing_core::Event, tracing_core:
 /// Takes an event down if its span is exported.
 #[cfg(feature = "otlp")]
 pub(super) fn event(event: &Event<'_>) {
+    if !crate::trace::exporting() {
+        return;
+    }
     if event.is_contextual() {
         let sampled = |trace: Option<crate::TraceContext>| trace.is_some_and(|trace| trace.sampled);
         if with_stack(|stack| stack.top().is_some_and(|top| sampled(top.trace))) == Some(true) {

@@ -1,6 +1,6 @@
 //! Code that uses the OpenTelemetry API directly: its spans come out beside ours, in the same traces.
 
-use super::{Sampler, record};
+use super::{Sampler, record, sampler};
 use opentelemetry::propagation::TextMapCompositePropagator;
 use opentelemetry::{Context, global};
 use opentelemetry_sdk::Resource;
@@ -10,9 +10,9 @@ use opentelemetry_sdk::trace::{Sampler as SdkSampler, SdkTracerProvider, Span, S
 use std::time::Duration;
 
 /// Makes the API's global tracers and propagators ours.
-pub(crate) fn install(sampler: Sampler, resource: Resource) {
+pub(crate) fn install(resource: Resource) {
     let provider = SdkTracerProvider::builder()
-        .with_sampler(sdk(sampler))
+        .with_sampler(sdk(sampler::current()))
         .with_resource(resource)
         .with_span_processor(ToRings)
         .build();

@@ -31,12 +31,12 @@ pub struct TraceContext {
 }
 
 impl TraceContext {
-    /// The innermost span that this thread is in, for the headers of an outgoing request.
+    /// The innermost span that this thread is in, or the caller's where that is all there is.
     ///
-    /// `None` outside any span, and before the runtime is started.
+    /// `None` outside any trace.
     #[must_use]
     pub fn current() -> Option<Self> {
-        with_stack(|stack| stack.top().and_then(|frame| frame.trace)).flatten()
+        with_stack(|stack| stack.place()).flatten().map(|(trace, _)| trace)
     }
 
     /// Says that the innermost span of this thread has to do with another one, which is not its parent:
@@ -52,7 +52,7 @@ impl TraceContext {
     /// }
     /// ```
     pub fn link(self) {
-        crate::subscriber::note(|notes| notes.link(self));
+        crate::subscriber::note(|notes| notes.link(self, true));
     }
 }
 

@@ -12,11 +12,21 @@ pub(crate) struct Limits {
     pub(crate) events: usize,
     pub(crate) links: usize,
     pub(crate) event_attributes: usize,
+    /// Attributes of a log record, and characters of their values.
+    pub(crate) log_attributes: usize,
+    pub(crate) log_value_length: usize,
 }
 
 impl Limits {
-    pub(crate) const DEFAULT: Self =
-        Self { attributes: 128, value_length: usize::MAX, events: 128, links: 128, event_attributes: 128 };
+    pub(crate) const DEFAULT: Self = Self {
+        attributes: 128,
+        value_length: usize::MAX,
+        events: 128,
+        links: 128,
+        event_attributes: 128,
+        log_attributes: 128,
+        log_value_length: usize::MAX,
+    };
 }
 
 static LIMITS: OnceLock<Limits> = OnceLock::new();

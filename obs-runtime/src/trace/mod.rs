@@ -18,4 +18,6 @@ pub(crate) use record::{Attribute, Attributes, Finished, SpanError, passed_over,
 pub(crate) use record::{Ended, collect_from, dropped, wake};
 pub use sampler::Sampler;
 pub(crate) use sampler::install as install_sampler;
-pub(crate) use sampler::sampled;
+#[cfg(feature = "otlp")]
+pub(crate) use sampler::set_exporting;
+pub(crate) use sampler::{exporting, sampled};

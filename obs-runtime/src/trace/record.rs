@@ -57,7 +57,7 @@ pub(crate) struct SpanError {
 /// Counts a span that found its thread's stack taken or gone, if spans are exported at all.
 pub(crate) fn passed_over(site: &Site) {
     #[cfg(feature = "otlp")]
-    if site.spans() && super::sampler::installed() {
+    if site.spans() && super::exporting() {
         dropped(1);
     }
     #[cfg(not(feature = "otlp"))]

@@ -1,6 +1,7 @@
 //! The decision, made once at a trace's root, whether its spans are exported.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Which traces are exported.
 ///
@@ -22,25 +23,40 @@ pub enum Sampler {
     ParentBasedTraceIdRatio(f64),
 }
 
-/// `None` until an exporter runs: then nothing is sampled.
+/// Set when the runtime starts.
 static SAMPLER: OnceLock<Sampler> = OnceLock::new();
 
-/// Starts sampling.
+/// Whether spans go anywhere.
+static EXPORTING: AtomicBool = AtomicBool::new(false);
+
+/// Sets the sampler, once.
 pub(crate) fn install(sampler: Sampler) {
     let _ = SAMPLER.set(sampler);
 }
 
-/// Whether an exporter runs.
+/// From now on, sampled spans are exported.
 #[cfg(feature = "otlp")]
-pub(crate) fn installed() -> bool {
-    SAMPLER.get().is_some()
+pub(crate) fn set_exporting() {
+    EXPORTING.store(true, Ordering::Relaxed);
 }
 
-/// Whether a span is sampled that has no parent in this process.
+/// Whether an exporter runs.
+#[inline]
+pub(crate) fn exporting() -> bool {
+    EXPORTING.load(Ordering::Relaxed)
+}
+
+/// Whether a span is sampled that has no parent in this process. Services further down heed that, whether
+/// or not this one exports anything.
 ///
 /// `remote` is the caller's decision, if there is a caller.
 pub(crate) fn sampled(trace_id: u128, remote: Option<bool>) -> bool {
-    SAMPLER.get().is_some_and(|sampler| sampler.decide(trace_id, remote))
+    current().decide(trace_id, remote)
+}
+
+/// The sampler in force.
+pub(super) fn current() -> Sampler {
+    SAMPLER.get().copied().unwrap_or(Sampler::ParentBasedAlwaysOn)
 }
 
 impl Sampler {

@@ -26,6 +26,14 @@ pub(super) struct Failure {
     pub(super) retry_after: Option<Duration>,
 }
 
+impl Failure {
+    /// The transport did not survive the answer; nor would it the next time.
+    pub(super) fn panicked() -> Self {
+        let text = "the transport panicked at the collector's answer".to_owned();
+        Self { text, retryable: false, retry_after: None }
+    }
+}
+
 /// `google.rpc.Status`, which both protocols send with an error.
 #[derive(Clone, PartialEq, Message)]
 struct RpcStatus {

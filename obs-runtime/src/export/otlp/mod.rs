@@ -16,6 +16,7 @@ use super::delivery::Delivery;
 use answer::{Answer, Failure};
 use retry::Retry;
 use std::error::Error;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 /// The resource as a request has it.
@@ -53,7 +54,12 @@ impl Client {
     /// Sends a message until it is taken, or there is no more point in trying.
     pub(crate) fn deliver(&mut self, message: Vec<u8>) -> Delivery {
         let request = self.transport.prepare(message);
-        match self.retry.run(&mut retry::Clock, |timeout| self.transport.send(&request, timeout)) {
+        let send = |timeout| {
+            // Libraries meet what collectors send here, and some panic at it.
+            let sent = catch_unwind(AssertUnwindSafe(|| self.transport.send(&request, timeout)));
+            sent.unwrap_or_else(|_| Err(Failure::panicked()))
+        };
+        match self.retry.run(&mut retry::Clock, send) {
             Ok(Answer { refused, remark }) => Delivery::Taken { refused, remark },
             Err(Failure { text, .. }) => Delivery::Lost(text),
         }

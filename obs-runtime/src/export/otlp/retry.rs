@@ -76,7 +76,9 @@ impl Retry {
         pace: &mut impl Pace,
         send: &mut impl FnMut(Duration) -> Result<Answer, Failure>,
     ) -> Result<Answer, Failure> {
-        let until = pace.now() + self.timeout;
+        let now = pace.now();
+        // A time that no clock can tell is one that never comes.
+        let until = now.checked_add(self.timeout).unwrap_or_else(|| now + Duration::from_hours(24 * 365));
         let mut longest = FIRST_PAUSE;
         let mut last = None;
         loop {
@@ -91,7 +93,9 @@ impl Retry {
                 Err(failure) if self.gave_up && pace.closing().is_some() => return Err(failure),
                 Err(failure) => failure,
             };
-            let pause = failure.retry_after.unwrap_or_else(|| pace.up_to(longest));
+            // Those who are sent away together come back one by one.
+            let back_off = pace.up_to(longest);
+            let pause = failure.retry_after.map_or(back_off, |after| after.saturating_add(back_off));
             if failure.retry_after.is_some() {
                 self.not_before = Some(pace.now() + pause.min(LONGEST_HOLD));
             }
@@ -197,7 +201,20 @@ mod tests {
         let (mut retry, mut pace) = (Retry::new(TIMEOUT), Simulated::new());
         let answers = vec![failure(true, None), failure(true, Some(3)), Ok(Answer::default())];
         assert_eq!(sent(&mut retry, &mut pace, answers), (Ok(Answer::default()), 3));
-        assert_eq!(pace.waited, [Duration::from_millis(250), Duration::from_secs(3)]);
+        assert_eq!(pace.waited, [Duration::from_millis(250), Duration::from_millis(3500)]);
+    }
+
+    #[test]
+    fn a_collector_that_may_be_asked_again_at_once_is_not_asked_all_the_time() {
+        let (mut retry, mut pace) = (Retry::new(TIMEOUT), Simulated::new());
+        let (_, count) = sent(&mut retry, &mut pace, (0..100).map(|_| failure(true, Some(0))).collect());
+        assert_eq!(count, 6);
+    }
+
+    #[test]
+    fn a_timeout_without_end_is_no_error() {
+        let (mut retry, mut pace) = (Retry::new(Duration::MAX), Simulated::new());
+        sent(&mut retry, &mut pace, vec![failure(true, None), Ok(Answer::default())]).0.expect("taken");
     }
 
     #[test]
@@ -213,7 +230,7 @@ mod tests {
         let (_, count) = sent(&mut retry, &mut pace, vec![failure(true, Some(60))]);
         assert_eq!((count, pace.waited.len()), (1, 0), "that request would be too old by then");
         sent(&mut retry, &mut pace, vec![Ok(Answer::default())]).0.expect("taken");
-        assert_eq!(pace.waited, [Duration::from_mins(1)], "the next one waits");
+        assert_eq!(pace.waited, [Duration::from_millis(60_250)], "the next one waits");
         sent(&mut retry, &mut pace, vec![Ok(Answer::default())]).0.expect("taken");
         assert_eq!(pace.waited.len(), 1, "and those behind it do not");
     }

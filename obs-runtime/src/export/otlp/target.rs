@@ -63,12 +63,22 @@ pub(crate) struct Tls {
     pub(crate) identity: Option<(Vec<u8>, Vec<u8>)>,
 }
 
-/// Without keys and values of headers, which may be secrets.
+impl Target {
+    /// Where it is, less the user and the password that may stand in its URL.
+    pub(crate) fn shown(&self) -> String {
+        let url = &self.url;
+        let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+        let (scheme, host) = (url.scheme_str().unwrap_or_default(), url.host().unwrap_or_default());
+        format!("{scheme}://{host}{port}{}", url.path())
+    }
+}
+
+/// Without what may be secret.
 impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Target")
             .field("signal", &self.signal)
-            .field("url", &self.url)
+            .field("url", &self.shown())
             .field("protocol", &self.protocol)
             .field("compression", &self.compression)
             .finish_non_exhaustive()

@@ -37,15 +37,28 @@ impl<'a> Environment<'a> {
         parse: impl FnOnce(&str) -> Option<T>,
     ) -> Result<Option<T>, InitError> {
         let Some(value) = self.get(name) else { return Ok(None) };
-        match parse(&value) {
-            Some(parsed) => Ok(Some(parsed)),
-            None => Err(InitError::Invalid { setting: name, value, expected: expected.to_owned() }),
-        }
+        parse(&value).map(Some).ok_or_else(|| {
+            // Headers are where secrets are.
+            let value = if name.ends_with("_HEADERS") { "***".to_owned() } else { value };
+            InitError::Invalid { setting: name, value, expected: expected.to_owned() }
+        })
     }
 
     pub(super) fn sdk_disabled(&self) -> Result<bool, InitError> {
         let parse = |value: &str| value.to_ascii_lowercase().parse().ok();
         Ok(self.parsed("OTEL_SDK_DISABLED", "`true` or `false`", parse)?.unwrap_or(false))
+    }
+
+    /// Which headers carry what is known of a request, besides its id: the trace, and baggage.
+    pub(super) fn propagators(&self) -> Result<Option<(bool, bool)>, InitError> {
+        self.parsed("OTEL_PROPAGATORS", "`tracecontext`, `baggage` or both, or `none`", |value| {
+            value.split(',').try_fold((false, false), |(trace, baggage), name| match name.trim() {
+                "tracecontext" => Some((true, baggage)),
+                "baggage" => Some((trace, true)),
+                "none" => Some((trace, baggage)),
+                _ => None,
+            })
+        })
     }
 
     pub(super) fn service_name(&self) -> Option<String> {
@@ -137,6 +150,9 @@ fn percent_decode(text: &str) -> Option<String> {
     while let Some(byte) = rest.next() {
         if byte == b'%' {
             let digits = [rest.next()?, rest.next()?];
+            if !digits.iter().all(u8::is_ascii_hexdigit) {
+                return None;
+            }
             bytes.push(u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?);
         } else {
             bytes.push(byte);

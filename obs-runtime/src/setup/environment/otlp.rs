@@ -130,24 +130,34 @@ impl Environment<'_> {
             None => self.protocol(signal)?,
         };
         let url = match (protocol, own, all) {
-            (OtlpProtocol::HttpProtobuf, Some((name, url)), _) => checked(name, url)?,
+            (OtlpProtocol::HttpProtobuf, Some((name, url)), _) => checked(name, &url)?,
             (OtlpProtocol::HttpProtobuf, None, all) => {
                 let (name, url) = all.unwrap_or((ENDPOINT.all, "http://localhost:4318".to_owned()));
-                let below = format!(
-                    "{}/v1/{}",
-                    checked(name, url.clone()).map(|_| url.trim_end_matches('/'))?,
-                    signal.name()
-                );
-                checked(name, below)?
+                if url.contains(['?', '#']) {
+                    let expected = "a URL that paths can be put behind, without a query".to_owned();
+                    return Err(InitError::Invalid { setting: name, value: without_user(&url), expected });
+                }
+                checked(name, &url)?;
+                checked(name, &format!("{}/v1/{}", url.trim_end_matches('/'), signal.name()))?
             }
             #[cfg(feature = "otlp-grpc")]
             (OtlpProtocol::Grpc, own, all) => {
                 let (name, url) = own.or(all).unwrap_or((ENDPOINT.all, "http://localhost:4317".to_owned()));
-                checked(name, self.with_scheme(url, signal)?)?
+                checked(name, &self.with_scheme(url, signal)?)?
             }
         };
         let tls = if url.scheme_str() == Some("https") { self.tls(signal)? } else { Tls::default() };
         let timeout = either(&TIMEOUT, signal, |name| self.millis(name))?;
+        if of.timeout.is_some_and(|timeout| timeout.is_zero()) {
+            let expected = "a duration above zero".to_owned();
+            return Err(InitError::Invalid { setting: "otlp_timeout", value: "0".to_owned(), expected });
+        }
+        let timeout = of.timeout.or(timeout).unwrap_or(DEFAULT_TIMEOUT);
+        let batch_timeout = self.millis(match signal {
+            Signal::Traces => "OTEL_BSP_EXPORT_TIMEOUT",
+            Signal::Logs => "OTEL_BLRP_EXPORT_TIMEOUT",
+            Signal::Metrics => "OTEL_METRIC_EXPORT_TIMEOUT",
+        })?;
         let compression = either(&COMPRESSION, signal, |name| {
             self.parsed(name, "`gzip` or `none`", |value| match value {
                 "gzip" => Some(OtlpCompression::Gzip),
@@ -160,7 +170,7 @@ impl Environment<'_> {
             url,
             protocol,
             headers: self.headers(signal, &of.headers)?,
-            timeout: of.timeout.or(timeout).unwrap_or(DEFAULT_TIMEOUT),
+            timeout: batch_timeout.map_or(timeout, |batch| batch.min(timeout)),
             compression: of.compression.or(compression).unwrap_or_default(),
             tls,
         }))
@@ -304,7 +314,9 @@ impl Environment<'_> {
         if let Some(size) = self.count(batch)? {
             batching.max_export_batch_size = size;
         }
-        if batching.max_export_batch_size > batching.max_queue_size {
+        if self.get(batch).is_none() {
+            batching.max_export_batch_size = batching.max_export_batch_size.min(batching.max_queue_size);
+        } else if batching.max_export_batch_size > batching.max_queue_size {
             return Err(InitError::Invalid {
                 setting: batch,
                 value: batching.max_export_batch_size.to_string(),
@@ -346,21 +358,38 @@ fn either<T>(
 }
 
 /// A URL with a host, and a scheme that can be spoken.
-fn checked(setting: &'static str, url: String) -> Result<Uri, InitError> {
+fn checked(setting: &'static str, url: &str) -> Result<Uri, InitError> {
     let scheme_is_known = |uri: &Uri| {
         let scheme = uri.scheme_str();
         scheme == Some("http") || (scheme == Some("https") && cfg!(feature = "otlp-tls"))
     };
     let uri = url.parse::<Uri>().ok();
-    let uri = uri.filter(|uri| scheme_is_known(uri) && uri.host().is_some_and(|host| !host.is_empty()));
+    // What looks like a port has to be one.
+    let port_is_one = |uri: &Uri| {
+        let host = uri.authority().map_or("", |authority| authority.as_str());
+        let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+        uri.port_u16().is_some() || !host.rsplit(']').next().is_some_and(|port| port.contains(':'))
+    };
+    let uri = uri.filter(|uri| {
+        scheme_is_known(uri) && port_is_one(uri) && uri.host().is_some_and(|host| !host.is_empty())
+    });
     uri.ok_or_else(|| {
         let expected = if url.starts_with("https:") && !cfg!(feature = "otlp-tls") {
             "an `http://host:port` URL; for `https`, build obs-runtime with its feature `otlp-tls`"
         } else {
             "an `http://host:port` URL, such as http://127.0.0.1:4318"
         };
-        InitError::Invalid { setting, value: url, expected: expected.to_owned() }
+        InitError::Invalid { setting, value: without_user(url), expected: expected.to_owned() }
     })
+}
+
+/// A URL for others to read, less the user and the password that may stand in it.
+fn without_user(url: &str) -> String {
+    match (url.split_once("://"), url.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://***@{host}"),
+        (None, Some((_, host))) => format!("***@{host}"),
+        _ => url.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -392,9 +421,20 @@ mod tests {
             Some("http://localhost:4318/v1/traces"),
             "the usual place, if it is asked for"
         );
-        for wrong in ["collector:4318", "ftp://collector:4318", "http://", "http:///x"] {
+        for wrong in [
+            "collector:4318",
+            "ftp://collector:4318",
+            "http://",
+            "http:///x",
+            "http://collector:99999",
+            "http://[::1]:x",
+            "http://collector:4318?key=1",
+        ] {
             assert!(otlp(&[("OTEL_EXPORTER_OTLP_ENDPOINT", wrong)], &Choices::default()).is_err(), "{wrong}");
         }
+        let secret = [("OTEL_EXPORTER_OTLP_ENDPOINT", "http://me:s3cret@collector:99999")];
+        let error = otlp(&secret, &Choices::default()).expect_err("no port").to_string();
+        assert!(error.contains("http://***@collector:99999") && !error.contains("s3cret"), "{error}");
     }
 
     #[test]
@@ -446,11 +486,30 @@ mod tests {
             ("OTEL_EXPORTER_OTLP_TIMEOUT", "soon", "a number of milliseconds above zero"),
             ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json", "`http/protobuf`"),
             ("OTEL_EXPORTER_OTLP_HEADERS", "no pair", "comma-separated `key=value`"),
+            ("OTEL_BSP_EXPORT_TIMEOUT", "never", "a number of milliseconds above zero"),
+            (
+                "OTEL_EXPORTER_OTLP_HEADERS",
+                "authorization=Bearer s3cret%zz",
+                "OTEL_EXPORTER_OTLP_HEADERS is \"***\"",
+            ),
             ("OTEL_EXPORTER_OTLP_HEADERS", "b%C3%A4d name=1", "names and values that HTTP headers can have"),
         ] {
             let error = otlp(&[ALL, (name, value)], &Choices::default()).expect_err(value).to_string();
             assert!(error.starts_with(name) && error.contains(expected), "{error}");
         }
+    }
+
+    #[test]
+    fn a_smaller_queue_has_smaller_batches() {
+        let lookup = |name: &str| (name == "OTEL_BSP_MAX_QUEUE_SIZE").then(|| "256".to_owned());
+        let batching = Environment::new(&lookup).span_batching().expect("valid");
+        assert_eq!((batching.max_queue_size, batching.max_export_batch_size), (256, 256));
+        let lookup = |name: &str| match name {
+            "OTEL_BSP_MAX_QUEUE_SIZE" => Some("256".to_owned()),
+            "OTEL_BSP_MAX_EXPORT_BATCH_SIZE" => Some("257".to_owned()),
+            _ => None,
+        };
+        assert!(Environment::new(&lookup).span_batching().is_err());
     }
 
     #[test]
