@@ -2,7 +2,7 @@
 pub async fn add(left: u32, right: u32) -> u32 {
     let __site = {
         use ::obs_runtime::__private as __obs;
-        const __NAME: __obs::Name = ::core::concat!(::core::module_path!(), "::add");
+        const __NAME: __obs::Name = __obs::concat!(__obs::module_path!(), "::add");
         const __SPEC: __obs::Spec = __obs::Spec::new().future().infallible();
         __obs::site!(__NAME, __SPEC, INFO, [])
     };
@@ -15,6 +15,6 @@ pub async fn add(left: u32, right: u32) -> u32 {
             left + right
         })
         .await;
-    __call.leave(::obs_runtime::__private::outcome!(& __ret));
-    __ret
+    __call.leave(::obs_runtime::__private::Verdict::Ok);
+    return __ret;
 }

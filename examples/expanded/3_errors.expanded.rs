@@ -6,21 +6,23 @@ pub enum ParseError {
 }
 #[automatically_derived]
 impl ::obs_runtime::Label for ParseError {
-    const CARDINALITY: ::core::primitive::usize = 2;
-    fn index(&self) -> ::core::primitive::usize {
+    const CARDINALITY: ::obs_runtime::__private::usize = 2;
+    fn index(&self) -> ::obs_runtime::__private::usize {
         match self {
             Self::Empty { .. } => 0,
             Self::NotANumber { .. } => 1,
         }
     }
-    fn value(index: ::core::primitive::usize) -> ::obs_runtime::__private::LabelText {
+    fn value(
+        index: ::obs_runtime::__private::usize,
+    ) -> ::obs_runtime::__private::LabelText {
         ::obs_runtime::__private::nth(&["empty", "nan"], index)
     }
 }
 pub fn parse(text: &str) -> Result<u32, ParseError> {
     let __site = {
         use ::obs_runtime::__private as __obs;
-        const __NAME: __obs::Name = ::core::concat!(::core::module_path!(), "::parse");
+        const __NAME: __obs::Name = __obs::concat!(__obs::module_path!(), "::parse");
         const __SPEC: __obs::Spec = __obs::Spec::new().errors::<ParseError>();
         const _: () = __SPEC.check_budget(__NAME);
         __obs::site!(__NAME, __SPEC, INFO, [])
@@ -32,7 +34,7 @@ pub fn parse(text: &str) -> Result<u32, ParseError> {
         }
         text.parse().map_err(|_| ParseError::NotANumber(text.to_owned()))
     });
-    let __failed: &::core::result::Result<_, ParseError> = &__ret;
-    __call.leave_with_kind(::obs_runtime::__private::outcome!(& __ret), __failed);
-    __ret
+    let __kind = ::obs_runtime::__private::kind_of::<ParseError, _>(&__ret);
+    __call.leave_with_kind(::obs_runtime::__private::outcome!(& __ret), __kind);
+    return __ret;
 }

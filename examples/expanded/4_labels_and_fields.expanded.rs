@@ -6,14 +6,16 @@ pub enum Method {
 }
 #[automatically_derived]
 impl ::obs_runtime::Label for Method {
-    const CARDINALITY: ::core::primitive::usize = 2;
-    fn index(&self) -> ::core::primitive::usize {
+    const CARDINALITY: ::obs_runtime::__private::usize = 2;
+    fn index(&self) -> ::obs_runtime::__private::usize {
         match self {
             Self::Card { .. } => 0,
             Self::Bank { .. } => 1,
         }
     }
-    fn value(index: ::core::primitive::usize) -> ::obs_runtime::__private::LabelText {
+    fn value(
+        index: ::obs_runtime::__private::usize,
+    ) -> ::obs_runtime::__private::LabelText {
         ::obs_runtime::__private::nth(&["card", "bank"], index)
     }
 }
@@ -23,13 +25,15 @@ pub enum PaymentError {
 }
 #[automatically_derived]
 impl ::obs_runtime::Label for PaymentError {
-    const CARDINALITY: ::core::primitive::usize = 1;
-    fn index(&self) -> ::core::primitive::usize {
+    const CARDINALITY: ::obs_runtime::__private::usize = 1;
+    fn index(&self) -> ::obs_runtime::__private::usize {
         match self {
             Self::Declined { .. } => 0,
         }
     }
-    fn value(index: ::core::primitive::usize) -> ::obs_runtime::__private::LabelText {
+    fn value(
+        index: ::obs_runtime::__private::usize,
+    ) -> ::obs_runtime::__private::LabelText {
         ::obs_runtime::__private::nth(&["declined"], index)
     }
 }
@@ -76,7 +80,7 @@ pub async fn charge(
             if amount > 100 { Err(PaymentError::Declined(amount)) } else { Ok(amount) }
         })
         .await;
-    let __failed: &::core::result::Result<_, PaymentError> = &__ret;
-    __call.leave_with_kind(::obs_runtime::__private::outcome!(& __ret), __failed);
-    __ret
+    let __kind = ::obs_runtime::__private::kind_of::<PaymentError, _>(&__ret);
+    __call.leave_with_kind(::obs_runtime::__private::outcome!(& __ret), __kind);
+    return __ret;
 }

@@ -34,7 +34,7 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
     let fields = errors.keep(Punctuated::<FieldArg, Token![,]>::parse_terminated.parse2(input.fields));
     let fields = model::fields(fields.into_iter().flatten().collect(), &mut errors);
     let runtime = &input.runtime;
-    if !errors.is_empty() {
+    if errors.len() > 0 {
         let errors = errors.into_tokens();
         return quote!({ #errors #runtime::Context::default() });
     }

@@ -32,9 +32,9 @@ impl Errors {
         result.map_err(|error| self.push(error)).ok()
     }
 
-    /// Whether nothing went wrong.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_none()
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.0.iter().flatten().count()
     }
 
     /// One `compile_error!` for each mistake; nothing if there is none.

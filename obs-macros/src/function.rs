@@ -5,9 +5,10 @@ use quote::{ToTokens, quote};
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
+use syn::visit_mut::VisitMut;
 use syn::{
-    Attribute, FnArg, GenericArgument, Ident, Pat, PathArguments, PathSegment, ReturnType, Signature, Type,
-    TypeParamBound, Visibility,
+    Attribute, FnArg, GenericArgument, GenericParam, Ident, Pat, PatIdent, PathArguments, PathSegment,
+    ReturnType, Signature, Token, Type, TypeParamBound, Visibility,
 };
 
 /// A function whose body is not parsed: it may be half typed, and still is handed on unchanged.
@@ -20,16 +21,40 @@ pub(crate) struct Function {
     pub(crate) brace: syn::token::Brace,
 }
 
+/// A function as it may stand in a trait.
+pub(crate) enum Declared {
+    Function(Function),
+    /// `fn name();`
+    Bodiless(TokenStream),
+}
+
 impl Parse for Function {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let ahead = input.fork();
+        ahead.call(Attribute::parse_outer)?;
+        ahead.parse::<Visibility>()?;
+        if is_other_item(&ahead) {
+            return Err(ahead.error(
+                "`#[observe]` goes on a function, or on `impl`, `trait` or `mod` with functions in it",
+            ));
+        }
+        let end = input.fork();
+        match input.parse()? {
+            Declared::Function(function) => Ok(function),
+            Declared::Bodiless(_) => {
+                Err(end.error("`#[observe]` needs a body to observe; put it on the implementation"))
+            }
+        }
+    }
+}
+
+impl Parse for Declared {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
         let mut attrs = input.call(Attribute::parse_outer)?;
         let vis = input.parse()?;
-        if is_other_item(input) {
-            return Err(input.error("`#[observe]` goes on a function or a method"));
-        }
-        let sig = input.parse()?;
-        if input.peek(syn::Token![;]) {
-            return Err(input.error("`#[observe]` needs a body to observe; put it on the implementation"));
+        let sig: Signature = input.parse()?;
+        if let Some(semicolon) = input.parse::<Option<Token![;]>>()? {
+            return Ok(Self::Bodiless(quote!(#(#attrs)* #vis #sig #semicolon)));
         }
         let content;
         let brace = syn::braced!(content in input);
@@ -37,53 +62,70 @@ impl Parse for Function {
             inner.style = syn::AttrStyle::Outer;
             attrs.push(inner);
         }
-        Ok(Self { attrs, vis, sig, body: content.parse()?, brace })
+        Ok(Self::Function(Function { attrs, vis, sig, body: content.parse()?, brace }))
     }
 }
 
 /// Whether an item begins here that is no function.
 fn is_other_item(input: ParseStream<'_>) -> bool {
-    let keywords =
-        ["impl", "trait", "mod", "struct", "enum", "union", "type", "static", "use", "macro_rules"];
+    let keywords = ["struct", "enum", "union", "type", "static", "use", "macro_rules"];
     input.fork().call(Ident::parse_any).is_ok_and(|ident| keywords.iter().any(|keyword| ident == keyword))
 }
 
 /// How a function runs.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Shape {
+pub(crate) enum Runs {
+    /// To its end, when it is called.
     Sync,
+    /// When its future is polled.
     Async,
     /// Not `async` itself, but what it returns is: such as what `#[async_trait]` makes of a method.
     Returns(Returned),
 }
 
+/// What a function returns that goes on after it.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Returned {
-    /// `impl Future<..>`
-    Opaque,
-    /// `Pin<Box<dyn Future<..>>>`, or an alias of that name that everybody knows.
-    Boxed,
+pub(crate) struct Returned {
+    pub(crate) kind: Lasting,
+    /// `Pin<Box<dyn ..>>`, or an alias of that name that everybody knows; otherwise `impl ..`.
+    pub(crate) boxed: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lasting {
+    Future,
+    Stream,
 }
 
 impl Function {
-    pub(crate) fn shape(&self) -> Shape {
+    pub(crate) fn runs(&self) -> Runs {
         if self.sig.asyncness.is_some() {
-            return Shape::Async;
+            return Runs::Async;
         }
-        returned_future(&self.output()).map_or(Shape::Sync, |(returned, _)| Shape::Returns(returned))
+        returned(&self.output()).map_or(Runs::Sync, |(returned, _)| Runs::Returns(returned))
     }
 
-    /// What a call yields in the end: the return type, or the output of the future that is returned.
+    /// Whether its body asks who called it.
+    pub(crate) fn tracks_caller(&self) -> bool {
+        self.attrs.iter().any(|attribute| attribute.path().is_ident("track_caller"))
+    }
+
+    /// What a call yields in the end: the return type, or what the future or stream yields that is returned.
     pub(crate) fn result(&self) -> Type {
         let output = self.output();
-        returned_future(&output).and_then(|(_, result)| result).unwrap_or(output)
+        returned(&output).and_then(|(_, result)| result).unwrap_or(output)
+    }
+
+    /// What the future or stream yields that is returned, if that is said.
+    pub(crate) fn yields(&self) -> Option<Type> {
+        returned(&self.output())?.1
     }
 
     /// The declared return type, `()` if there is none.
     pub(crate) fn output(&self) -> Type {
         match &self.sig.output {
             ReturnType::Default => syn::parse_quote!(()),
-            ReturnType::Type(_, ty) => (**ty).clone(),
+            ReturnType::Type(_, ty) => peeled(ty).clone(),
         }
     }
 
@@ -98,9 +140,26 @@ impl Function {
         })
     }
 
-    /// The function with another body.
-    pub(crate) fn with_body(&self, body: &TokenStream) -> TokenStream {
-        let Self { attrs, vis, sig, brace, .. } = self;
+    /// Whether a type or constant of that name is a generic parameter.
+    pub(crate) fn is_generic(&self, name: &Ident) -> bool {
+        self.sig.generics.params.iter().any(|parameter| match parameter {
+            GenericParam::Type(parameter) => parameter.ident == *name,
+            GenericParam::Const(parameter) => parameter.ident == *name,
+            GenericParam::Lifetime(_) => false,
+        })
+    }
+
+    /// Whether a parameter, or a part of one, is called so.
+    pub(crate) fn binds(&self, name: &Ident) -> bool {
+        self.sig.inputs.iter().any(|input| match input {
+            FnArg::Typed(typed) => bound(&typed.pat).iter().any(|bound| bound == name),
+            FnArg::Receiver(_) => false,
+        })
+    }
+
+    /// The function with another signature and another body.
+    pub(crate) fn with(&self, sig: &Signature, body: &TokenStream) -> TokenStream {
+        let Self { attrs, vis, brace, .. } = self;
         let mut tokens = quote!(#(#attrs)* #vis #sig);
         brace.surround(&mut tokens, |inner| body.to_tokens(inner));
         tokens
@@ -109,34 +168,67 @@ impl Function {
 
 impl ToTokens for Function {
     fn to_tokens(&self, tokens: &mut TokenStream) {
-        tokens.extend(self.with_body(&self.body));
+        tokens.extend(self.with(&self.sig, &self.body));
     }
 }
 
-/// Whether the type is a future, and of what, as far as it says.
-fn returned_future(ty: &Type) -> Option<(Returned, Option<Type>)> {
+/// The variables that a pattern binds.
+pub(crate) fn bound(pat: &Pat) -> Vec<Ident> {
+    struct Collect(Vec<Ident>);
+    impl VisitMut for Collect {
+        fn visit_pat_ident_mut(&mut self, pat: &mut PatIdent) {
+            // What begins with a capital is a constant or a variant.
+            if !pat.ident.to_string().starts_with(char::is_uppercase) {
+                self.0.push(pat.ident.clone());
+            }
+            syn::visit_mut::visit_pat_ident_mut(self, pat);
+        }
+    }
+    let mut collect = Collect(Vec::new());
+    collect.visit_pat_mut(&mut pat.clone());
+    collect.0
+}
+
+/// The type without parentheses, and without what `macro_rules` puts around it.
+fn peeled(ty: &Type) -> &Type {
     match ty {
+        Type::Group(inner) => peeled(&inner.elem),
+        Type::Paren(inner) => peeled(&inner.elem),
+        other => other,
+    }
+}
+
+/// Whether the type is a future or a stream, and of what, as far as it says.
+fn returned(ty: &Type) -> Option<(Returned, Option<Type>)> {
+    match peeled(ty) {
         Type::ImplTrait(opaque) => {
-            let output = future_bound(&opaque.bounds)?;
-            // What stands in its place can be a future, and whatever its parts are, but nothing more.
+            let (kind, item) = lasting_bound(&opaque.bounds)?;
+            // What stands in its place can be that, and whatever its parts are, but nothing more.
             let others: Vec<String> = opaque.bounds.iter().filter_map(trait_name).collect();
-            let unpin = others.iter().any(|name| name == "Unpin");
-            let kept = others.iter().all(|name| ["Future", "Send", "Sync", "Unpin"].contains(&name.as_str()));
-            kept.then_some((if unpin { Returned::Boxed } else { Returned::Opaque }, output))
+            let kept = ["Future", "Stream", "Send", "Sync", "Unpin"];
+            let all_kept = others.iter().all(|name| kept.contains(&name.as_str()));
+            let boxed = kind == Lasting::Future && others.iter().any(|name| name == "Unpin");
+            all_kept.then_some((Returned { kind, boxed }, item))
         }
         Type::Path(path) => {
             let last = path.path.segments.last()?;
             let mut arguments = type_arguments(last);
             let argument = arguments.next();
             if last.ident == "Pin" {
-                let Type::Path(boxed) = argument? else { return None };
+                let Type::Path(boxed) = peeled(argument?) else { return None };
                 let boxed = boxed.path.segments.last().filter(|last| last.ident == "Box")?;
-                let Type::TraitObject(object) = type_arguments(boxed).next()? else { return None };
-                return future_bound(&object.bounds).map(|output| (Returned::Boxed, output));
+                let Type::TraitObject(object) = peeled(type_arguments(boxed).next()?) else { return None };
+                return lasting_bound(&object.bounds)
+                    .map(|(kind, item)| (Returned { kind, boxed: true }, item));
             }
             // As in `futures`: a lifetime, and what it yields.
-            let known = (last.ident == "BoxFuture" || last.ident == "LocalBoxFuture") && has_lifetime(last);
-            (known && arguments.next().is_none()).then(|| (Returned::Boxed, argument.cloned()))
+            let kind = match last.ident.to_string().as_str() {
+                "BoxFuture" | "LocalBoxFuture" => Lasting::Future,
+                "BoxStream" | "LocalBoxStream" => Lasting::Stream,
+                _ => return None,
+            };
+            let known = has_lifetime(last) && arguments.next().is_none();
+            known.then(|| (Returned { kind, boxed: true }, argument.cloned()))
         }
         _ => None,
     }
@@ -165,16 +257,21 @@ fn type_arguments(segment: &PathSegment) -> impl Iterator<Item = &Type> {
     })
 }
 
-/// The `Output` of a bound `Future<Output = ..>`.
-#[allow(clippy::option_option, reason = "no future, a future of something, a future of what it does not say")]
-fn future_bound<P>(bounds: &Punctuated<TypeParamBound, P>) -> Option<Option<Type>> {
+/// A bound `Future<Output = ..>` or `Stream<Item = ..>`, and the type it names, if it does.
+fn lasting_bound<P>(bounds: &Punctuated<TypeParamBound, P>) -> Option<(Lasting, Option<Type>)> {
     bounds.iter().find_map(|bound| {
         let TypeParamBound::Trait(bound) = bound else { return None };
-        let last = bound.path.segments.last().filter(|last| last.ident == "Future")?;
-        let PathArguments::AngleBracketed(arguments) = &last.arguments else { return Some(None) };
-        Some(arguments.args.iter().find_map(|argument| match argument {
-            GenericArgument::AssocType(output) if output.ident == "Output" => Some(output.ty.clone()),
+        let last = bound.path.segments.last()?;
+        let (kind, yields) = match last.ident.to_string().as_str() {
+            "Future" => (Lasting::Future, "Output"),
+            "Stream" => (Lasting::Stream, "Item"),
+            _ => return None,
+        };
+        let PathArguments::AngleBracketed(arguments) = &last.arguments else { return Some((kind, None)) };
+        let named = arguments.args.iter().find_map(|argument| match argument {
+            GenericArgument::AssocType(yielded) if yielded.ident == yields => Some(yielded.ty.clone()),
             _ => None,
-        }))
+        });
+        Some((kind, named))
     })
 }

@@ -6,6 +6,7 @@
 //! reported at once, beside the user's item.
 
 mod args;
+mod block;
 mod context;
 mod errors;
 mod expand;

@@ -2,17 +2,18 @@
 
 use crate::args::{Args, FieldArg, LabelArg, LabelValue, Recorded};
 use crate::errors::Errors;
-use crate::function::Function;
-use crate::values::{buckets, choice, duration, is_metric_identifier, metric_name};
+use crate::function::{Function, Returned, Runs};
+use crate::values::{Slo, buckets, choice, duration, is_metric_identifier, level, metric_name, slo};
 use proc_macro2::{Ident, Span};
 use quote::{format_ident, quote};
 use syn::ext::IdentExt;
 use syn::visit_mut::VisitMut;
-use syn::{Expr, GenericParam, Lifetime, LitInt, LitStr, Path, Type};
+use syn::{Expr, Lifetime, LitInt, LitStr, Path, Type};
 
 /// Everything the expansion needs to know, checked.
 pub(crate) struct Model {
     pub(crate) function: Function,
+    pub(crate) body: Body,
     pub(crate) runtime: Path,
     pub(crate) name: Name,
     pub(crate) target: Option<String>,
@@ -22,16 +23,34 @@ pub(crate) struct Model {
     pub(crate) labels: Vec<Label>,
     pub(crate) fields: Vec<Field>,
     pub(crate) failures: Failures,
+    pub(crate) parent: Option<Expr>,
+    pub(crate) follows_from: Option<Expr>,
     pub(crate) err_level: Option<Ident>,
     pub(crate) ok_level: Option<Ident>,
     pub(crate) slow_nanos: Option<u64>,
     /// A variant of the runtime's `SpanKind`, by name.
     pub(crate) kind: Option<Ident>,
     pub(crate) buckets: Option<Vec<Expr>>,
+    pub(crate) slo: Option<Slo>,
     pub(crate) budget: Option<LitInt>,
     pub(crate) span: bool,
     pub(crate) metrics: bool,
     pub(crate) log: bool,
+}
+
+/// What becomes of the user's body.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Body {
+    /// It stays where it is: nobody asks what it returns, and the call ends when it is left, however that is.
+    Stays,
+    /// It stays where it is, as it asks who called it; what it returns is looked at where that is seen.
+    StaysFallible,
+    /// It moves into a closure, which tells what it returned.
+    Closure,
+    /// It moves into a future, likewise.
+    Future,
+    /// It moves into a closure, which makes what is observed.
+    Makes(Returned),
 }
 
 /// The function's name as spans and metrics show it.
@@ -63,12 +82,11 @@ pub(crate) enum Failures {
     Never,
     /// One outcome for all failures.
     Unnamed,
+    /// `None` is one; the span is where that is said.
+    OfNone(Span),
     /// One outcome for each value of this `Label`.
     Kinds(Box<Type>),
 }
-
-const LEVELS: &[(&str, &str)] =
-    &[("trace", "TRACE"), ("debug", "DEBUG"), ("info", "INFO"), ("warn", "WARN"), ("error", "ERROR")];
 
 const KINDS: &[(&str, &str)] = &[
     ("internal", "Internal"),
@@ -99,9 +117,20 @@ const RESERVED_LABELS: &[&str] = &["function", "outcome", "error", "le", "quanti
 
 impl Model {
     /// Checks the arguments against the function. With a mistake noted there is no model.
-    pub(crate) fn build(args: Args, function: Function, errors: &mut Errors) -> Option<Self> {
+    ///
+    /// `owner` is the type or trait that the function belongs to, if that is known.
+    pub(crate) fn build(
+        args: Args,
+        function: Function,
+        owner: Option<&str>,
+        errors: &mut Errors,
+    ) -> Option<Self> {
+        let before = errors.len();
         check_function(&function, errors);
-        let fields = fields(args.fields.unwrap_or_default(), errors);
+        check_skipped(args.skip.unwrap_or_default(), &function, errors);
+        let fields = args.fields.unwrap_or_default();
+        check_field_names(&fields, &function, errors);
+        let fields = self::fields(fields, errors);
         let labels = labels(args.labels, &function, errors);
         let err = args.err.unwrap_or_default();
         let ok = args.ok.unwrap_or_default();
@@ -113,20 +142,31 @@ impl Model {
         if let (Some(_), Some(buckets)) = (args.no_metrics, &args.buckets) {
             errors.on(buckets, "`buckets` have no histogram beside `no_metrics`; drop one of the two");
         }
+        let failures = failures(err.kind, err.none, &function, errors);
+        let body = body(&function, &failures, &labels);
+        if let (Body::StaysFallible, Failures::Kinds(kind)) = (body, &failures) {
+            errors.on(
+                kind,
+                "with `#[track_caller]` an error that `?` returns is seen to be one, but not of which kind; drop one of the two",
+            );
+        }
         let model = Self {
-            name: name(args.name, &function, errors),
+            body,
+            name: name(args.name, args.prefix, owner, &function, errors),
             runtime: args.runtime.unwrap_or_else(|| syn::parse_quote!(::obs_runtime)),
             target: args.target.map(|target| target.value()),
-            level: choice(args.level.as_ref(), "level", LEVELS, errors)
-                .unwrap_or_else(|| format_ident!("INFO")),
+            level: level(args.level.as_ref(), errors).unwrap_or_else(|| format_ident!("INFO")),
             metric: args.metric.and_then(|metric| metric_name(&metric, errors)),
             labels,
             fields,
-            failures: failures(err.kind, &function, errors),
-            err_level: choice(err.level.as_ref(), "level", LEVELS, errors),
-            ok_level: choice(ok.level.as_ref(), "level", LEVELS, errors),
+            failures,
+            parent: args.parent,
+            follows_from: args.follows_from,
+            err_level: level(err.level.as_ref(), errors),
+            ok_level: level(ok.level.as_ref(), errors),
             slow_nanos: args.slow.and_then(|slow| duration(&slow, errors)),
             kind: choice(args.kind.as_ref(), "kind", KINDS, errors),
+            slo: args.slo.and_then(|given| slo(&given, args.buckets.as_ref(), errors)),
             buckets: args.buckets.map(|array| buckets(array.elems.into_iter().collect(), errors)),
             budget: args.budget.filter(|budget| errors.keep(budget.base10_parse::<usize>()).is_some()),
             span: args.no_span.is_none(),
@@ -134,7 +174,24 @@ impl Model {
             log: args.no_log.is_none(),
             function,
         };
-        errors.is_empty().then_some(model)
+        (errors.len() == before).then_some(model)
+    }
+}
+
+fn body(function: &Function, failures: &Failures, labels: &[Label]) -> Body {
+    match function.runs() {
+        Runs::Async => Body::Future,
+        Runs::Returns(returned) => Body::Makes(returned),
+        Runs::Sync => {
+            let infallible = matches!(failures, Failures::Never);
+            if infallible && labels.iter().all(|label| label.ret.is_none()) {
+                Body::Stays
+            } else if function.tracks_caller() {
+                Body::StaysFallible
+            } else {
+                Body::Closure
+            }
+        }
     }
 }
 
@@ -150,11 +207,53 @@ fn check_function(function: &Function, errors: &mut Errors) {
     }
 }
 
-fn name(given: Option<LitStr>, function: &Function, errors: &mut Errors) -> Name {
-    let Some(given) = given else {
-        return Name::InModule(function.sig.ident.unraw().to_string());
+/// What `tracing` would have left out has to be there, at least.
+fn check_skipped(skipped: Vec<Ident>, function: &Function, errors: &mut Errors) {
+    for name in skipped {
+        if name != "self" && !function.binds(&name) {
+            errors.at(name.span(), format!("no parameter is called `{name}`; drop it"));
+        }
+    }
+}
+
+/// A field that names nothing but itself is a parameter. What has a capital is a constant.
+fn check_field_names(fields: &[FieldArg], function: &Function, errors: &mut Errors) {
+    for field in fields {
+        let Expr::Path(path) = &field.value else { continue };
+        let Some(name) = path.path.get_ident().filter(|name| name.unraw() == field.name) else { continue };
+        let constant = name.to_string().starts_with(char::is_uppercase);
+        if name != "self" && !constant && !function.binds(name) {
+            errors.at(
+                field.span,
+                format!(
+                    "no parameter is called `{name}`: name one, or write `{name} = expression`; a field that is recorded later is `{name} = tracing::field::Empty`"
+                ),
+            );
+        }
+    }
+}
+
+fn name(
+    given: Option<LitStr>,
+    prefix: Option<LitStr>,
+    owner: Option<&str>,
+    function: &Function,
+    errors: &mut Errors,
+) -> Name {
+    let own = function.sig.ident.unraw().to_string();
+    let (given, name) = match (given, prefix) {
+        (Some(given), _) => {
+            let name = given.value();
+            (given, name)
+        }
+        (None, Some(prefix)) => {
+            let name = format!("{}::{own}", prefix.value());
+            (prefix, name)
+        }
+        (None, None) => {
+            return Name::InModule(owner.map_or_else(|| own.clone(), |owner| format!("{owner}::{own}")));
+        }
     };
-    let name = given.value();
     let valid = name.split("::").all(|segment| {
         !segment.is_empty() && segment.chars().all(|c| c.is_alphanumeric() || "_-.<>#".contains(c))
     });
@@ -250,11 +349,7 @@ fn names_generic(ty: &Type, function: &Function) -> Option<String> {
     impl VisitMut for Find<'_> {
         fn visit_path_mut(&mut self, path: &mut Path) {
             if let Some(first) = path.segments.first() {
-                let generic = self.0.sig.generics.params.iter().any(|param| match param {
-                    GenericParam::Type(param) => param.ident == first.ident,
-                    GenericParam::Const(param) => param.ident == first.ident,
-                    GenericParam::Lifetime(_) => false,
-                });
+                let generic = self.0.is_generic(&first.ident);
                 if generic || first.ident == "Self" {
                     self.1 = Some(first.ident.to_string());
                 }
@@ -315,11 +410,18 @@ pub(crate) fn fields(args: Vec<FieldArg>, errors: &mut Errors) -> Vec<Field> {
 }
 
 /// The failures that the arguments name, if the function can have any.
-fn failures(kind: Option<Type>, function: &Function, errors: &mut Errors) -> Failures {
-    let Some(kind) = kind else {
-        return if is_infallible(&function.result()) { Failures::Never } else { Failures::Unnamed };
+fn failures(kind: Option<Type>, none: Option<Span>, function: &Function, errors: &mut Errors) -> Failures {
+    let infallible = is_infallible(&function.result());
+    let kind = match (kind, none) {
+        (None, None) => return if infallible { Failures::Never } else { Failures::Unnamed },
+        (None, Some(none)) => return Failures::OfNone(none),
+        (Some(_), Some(none)) => {
+            errors.at(none, "a `None` has no kind: keep `kind` for a `Result`, or `none` for an `Option`");
+            return Failures::OfNone(none);
+        }
+        (Some(kind), None) => kind,
     };
-    if is_infallible(&function.result()) {
+    if infallible {
         errors.on(
             &kind,
             "`kind` is the error type of the `Result` that the function returns, and it returns none",
@@ -345,6 +447,8 @@ fn is_infallible(result: &Type) -> bool {
         | Type::Array(_)
         | Type::Slice(_)
         | Type::Never(_)
+        | Type::FnPtr(_)
+        | Type::ImplTrait(_)
         | Type::Ptr(_) => true,
         Type::Path(path) => {
             let last = path.path.segments.last();

@@ -117,6 +117,16 @@ pub(crate) fn unknown(key: &Ident, valid: &[&str]) -> syn::Error {
     syn::Error::new(key.span(), format!("unknown argument `{written}`{nearest} Valid: {all}"))
 }
 
+/// A key of another macro: says what to write instead. What comes with it is passed over.
+pub(crate) fn foreign(key: &Ident, input: ParseStream<'_>, instead: &str) -> syn::Error {
+    while !input.is_empty() && !input.peek(Token![,]) {
+        if input.parse::<TokenTree>().is_err() {
+            break;
+        }
+    }
+    syn::Error::new(key.span(), format!("`{key}` is not an argument of `observe`: {instead}"))
+}
+
 /// Levenshtein distance.
 fn distance(left: &str, right: &str) -> usize {
     let mut row: Vec<usize> = (0..=right.len()).collect();

@@ -1,9 +1,10 @@
 //! Checks of single values: each mistake is reported at its literal.
 
+use crate::args::{LevelArg, SloArg};
 use crate::errors::Errors;
 use proc_macro2::{Ident, Span};
 use quote::format_ident;
-use syn::{Expr, Lit, LitStr};
+use syn::{Expr, ExprArray, Lit, LitStr};
 
 /// Metric names by the Prometheus data model, less the colon, which is for recording rules.
 pub(crate) fn metric_name(given: &LitStr, errors: &mut Errors) -> Option<String> {
@@ -41,6 +42,88 @@ pub(crate) fn choice(
     None
 }
 
+const LEVELS: &[(&str, &str)] =
+    &[("trace", "TRACE"), ("debug", "DEBUG"), ("info", "INFO"), ("warn", "WARN"), ("error", "ERROR")];
+
+/// A level in any of its forms, as the constant of `tracing`'s `Level` that it stands for.
+pub(crate) fn level(given: Option<&LevelArg>, errors: &mut Errors) -> Option<Ident> {
+    match given? {
+        LevelArg::Word(word) => choice(Some(word), "level", LEVELS, errors),
+        LevelArg::Number(number) => {
+            let place = number.base10_parse::<usize>().ok().and_then(|number| number.checked_sub(1));
+            let named = place.and_then(|place| LEVELS.get(place));
+            if named.is_none() {
+                errors.on(number, "`level` is 1 for trace to 5 for error, or a word such as \"info\"");
+            }
+            named.map(|(_, constant)| format_ident!("{constant}"))
+        }
+        LevelArg::Path(path) => {
+            let last = path.segments.last().map(|last| last.ident.to_string());
+            let named = LEVELS.iter().find(|(_, constant)| last.as_deref() == Some(constant));
+            if named.is_none() {
+                errors.on(path, "`level` is known when compiling: write one of the words, such as \"info\"");
+            }
+            named.map(|(_, constant)| format_ident!("{constant}"))
+        }
+    }
+}
+
+/// A service-level objective.
+pub(crate) struct Slo {
+    pub(crate) latency_nanos: Option<u64>,
+    /// The share of calls that are to be good.
+    pub(crate) objective: f64,
+}
+
+/// The bounds that a function has unless it says otherwise, in seconds.
+const DEFAULT_BUCKETS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+/// An objective, whose latency has to be a bucket: only then is it known how many calls were within.
+pub(crate) fn slo(given: &SloArg, buckets: Option<&ExprArray>, errors: &mut Errors) -> Option<Slo> {
+    let own = buckets.map(|array| array.elems.iter().filter_map(number).collect::<Vec<f64>>());
+    let bounds = own.as_deref().unwrap_or(DEFAULT_BUCKETS);
+    let latency = given.latency.as_ref().and_then(|latency| Some((latency, duration(latency, errors)?)));
+    if let Some((latency, nanos)) = latency {
+        #[allow(clippy::cast_precision_loss, reason = "compared with room to spare")]
+        let seconds = nanos as f64 / 1e9;
+        if !bounds.iter().any(|bound| (bound - seconds).abs() <= bound * 1e-9) {
+            let bounds = bounds.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            errors.on(
+                latency,
+                format!("the latency of an objective is a bucket's bound, so that calls within it are counted: one of {bounds} seconds, or add it to `buckets`"),
+            );
+        }
+    }
+    let Some(objective) = &given.objective else {
+        errors.at(
+            given.span.unwrap_or_else(Span::call_site),
+            "`slo` needs the share of good calls in per cent: write `slo(latency = \"250ms\", objective = 99.9)`",
+        );
+        return None;
+    };
+    let percent = literal_number(objective).filter(|percent| *percent > 0.0 && *percent < 100.0);
+    if percent.is_none() {
+        errors.on(objective, "an objective is a share in per cent, above 0 and below 100, such as `99.9`");
+    }
+    Some(Slo { latency_nanos: latency.map(|(_, nanos)| nanos), objective: percent? / 100.0 })
+}
+
+/// The number that an expression is.
+fn number(value: &Expr) -> Option<f64> {
+    match value {
+        Expr::Lit(literal) => literal_number(&literal.lit),
+        _ => None,
+    }
+}
+
+fn literal_number(literal: &Lit) -> Option<f64> {
+    match literal {
+        Lit::Float(float) => float.base10_parse().ok(),
+        Lit::Int(int) => int.base10_parse().ok(),
+        _ => None,
+    }
+}
+
 /// `"500ms"` in nanoseconds.
 pub(crate) fn duration(given: &LitStr, errors: &mut Errors) -> Option<u64> {
     const UNITS: &[(&str, f64)] = &[("ns", 1.0), ("us", 1e3), ("ms", 1e6), ("s", 1e9), ("m", 60e9)];
@@ -73,15 +156,7 @@ pub(crate) fn buckets(bounds: Vec<Expr>, errors: &mut Errors) -> Vec<Expr> {
     let mut last = 0.0;
     let mut checked = Vec::new();
     for bound in bounds {
-        let number = match &bound {
-            Expr::Lit(literal) => match &literal.lit {
-                Lit::Float(float) => float.base10_parse::<f64>().ok(),
-                Lit::Int(int) => int.base10_parse::<f64>().ok(),
-                _ => None,
-            },
-            _ => None,
-        };
-        match number {
+        match number(&bound) {
             None => errors.on(&bound, "a bucket bound is a number of seconds, such as `0.25`"),
             Some(number) if !number.is_finite() || number <= 0.0 => {
                 errors.on(&bound, "a bucket bound is a finite number of seconds above zero");

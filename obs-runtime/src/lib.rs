@@ -49,6 +49,7 @@ pub mod __private;
 pub mod admin;
 mod bounded;
 mod budget;
+mod busy;
 mod call;
 mod carry;
 mod clock;
@@ -82,6 +83,7 @@ pub use label::Label;
 #[cfg(feature = "log")]
 pub use log::Format as LogFormat;
 pub use obs_macros::{Label, observe};
+pub use outcome::Outcome;
 pub use setup::{Builder, Flushed, Guard, InitError, builder, flush, init};
 pub use trace::{ParseTraceparentError, Sampler, TraceContext};
 

@@ -1,15 +1,67 @@
 //! How a call ended, found out from the type of its return value.
 
+use crate::Label;
 use std::error::Error;
 use std::fmt::{self, Debug, Display, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+/// Says of a type that observed functions return whether a value of it is a failure.
+///
+/// `Result` has it, under whatever alias. A type of your own that is no `Result` gets it so:
+///
+/// ```
+/// use obs_runtime::{Label, Outcome, observe};
+///
+/// #[derive(Debug, Label)]
+/// enum Refusal { TooLarge, Closed }
+///
+/// enum Reply { Done(u32), Refused(Refusal) }
+///
+/// impl Outcome for Reply {
+///     type Error = Refusal;
+///
+///     fn error(&self) -> Option<&Refusal> {
+///         match self {
+///             Reply::Done(_) => None,
+///             Reply::Refused(refusal) => Some(refusal),
+///         }
+///     }
+/// }
+///
+/// #[observe(err(kind = Refusal))] // counted by kind, as the error of a `Result` is
+/// fn ask(size: u32) -> Reply {
+///     if size > 10 { Reply::Refused(Refusal::TooLarge) } else { Reply::Done(size) }
+/// }
+/// ```
+///
+/// An `Option` is no failure, unless the function says so with `err(none)`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no failures that could be told apart",
+    label = "neither a `Result`, nor does it implement `Outcome`",
+    note = "return a `Result`, or implement `obs_runtime::Outcome` for the type"
+)]
+pub trait Outcome {
+    /// What went wrong. It is shown by its `Error`, else its `Display`, else its `Debug`, else its name.
+    type Error;
+
+    /// The error, if the value is a failure.
+    fn error(&self) -> Option<&Self::Error>;
+}
+
+impl<T, E> Outcome for Result<T, E> {
+    type Error = E;
+
+    fn error(&self) -> Option<&E> {
+        self.as_ref().err()
+    }
+}
+
 /// How an observed call ended.
 #[derive(Clone, Copy, Debug)]
-pub enum Outcome<'a> {
-    /// It returned, and not an `Err`.
+pub enum Verdict<'a> {
+    /// It returned, and that is no failure.
     Ok,
-    /// It returned an `Err`.
+    /// It failed.
     Error {
         /// Which of the declared kinds; 0 if none were declared.
         kind: usize,
@@ -18,6 +70,38 @@ pub enum Outcome<'a> {
         /// Its type.
         type_name: &'static str,
     },
+}
+
+/// Which kind of failure a value is, if it is one.
+pub fn kind_of<K: Label, T: Outcome<Error = K>>(value: &T) -> Option<usize> {
+    value.error().map(Label::index)
+}
+
+/// An `Option` whose `None` is a failure.
+#[derive(Debug)]
+pub struct NoneFails<'a, T>(&'a Option<T>);
+
+/// The failure that a `None` is.
+#[derive(Debug)]
+pub struct Missing;
+
+impl Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("none")
+    }
+}
+
+impl<T> Outcome for NoneFails<'_, T> {
+    type Error = Missing;
+
+    fn error(&self) -> Option<&Missing> {
+        self.0.is_none().then_some(&Missing)
+    }
+}
+
+/// For `err(none)`.
+pub fn none_fails<T>(value: &Option<T>) -> NoneFails<'_, T> {
+    NoneFails(value)
 }
 
 /// An error, by the most telling trait that its type has.
@@ -31,6 +115,8 @@ pub enum ErrorRef<'a> {
     Debug(&'a dyn Debug),
     /// Of which nothing can be shown but the type's name.
     Type(&'static str),
+    /// As it was shown before.
+    Text(&'a str),
 }
 
 /// A `dyn Display` that has a `Debug` of its own.
@@ -64,6 +150,7 @@ impl ErrorRef<'_> {
             Self::Display(display) => text.format(format_args!("{display:?}")),
             Self::Debug(debug) => text.format(format_args!("{debug:?}")),
             Self::Type(name) => text.format(format_args!("{name}")),
+            Self::Text(shown) => text.format(format_args!("{shown}")),
         }
         text.0
     }
@@ -112,7 +199,7 @@ impl fmt::Write for LimitedText {
     }
 }
 
-/// Finds the outcome of `&value` by the traits of its type.
+/// Finds the verdict on `&value` by the traits of its type, and of its error's.
 ///
 /// Method look-up prefers the receiver with the most references, so the first trait below whose
 /// bounds hold is the one that answers.
@@ -122,73 +209,97 @@ macro_rules! __obs_outcome {
     ($value:expr) => {{
         #[allow(unused_imports)]
         use $crate::__private::probe::*;
-        (&&&&&&&$crate::__private::probe::Probe($value)).outcome()
+        (&&&&&&&$crate::__private::probe::Failed((&&$crate::__private::probe::Probe($value)).__obs_error()))
+            .__obs_verdict()
+    }};
+}
+
+/// As `outcome!`, of an error that is shown without its sources.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __obs_shown_outcome {
+    ($value:expr) => {{
+        #[allow(unused_imports)]
+        use $crate::__private::probe::*;
+        (&&&&$crate::__private::probe::Failed((&&$crate::__private::probe::Probe($value)).__obs_error()))
+            .__obs_verdict()
     }};
 }
 
 /// The traits behind the `outcome!` macro.
 pub mod probe {
-    use super::{Debug, Display, DisplayRef, Error, ErrorRef, Outcome};
+    use super::{Debug, Display, DisplayRef, Error, ErrorRef, Outcome, Verdict};
+    use std::convert::Infallible;
+
     /// A return value whose traits are to be found out.
     pub struct Probe<'a, T>(pub &'a T);
 
+    /// An error whose traits are to be found out, if there is one.
+    pub struct Failed<'a, E>(pub Option<&'a E>);
+
+    /// Of a type with failures.
+    pub trait ViaOutcome<'a> {
+        /// What went wrong.
+        type Error;
+        /// The error.
+        fn __obs_error(&self) -> Option<&'a Self::Error>;
+    }
+
+    impl<'a, T: Outcome> ViaOutcome<'a> for &Probe<'a, T> {
+        type Error = T::Error;
+        #[inline]
+        fn __obs_error(&self) -> Option<&'a T::Error> {
+            self.0.error()
+        }
+    }
+
+    /// Of any other type: returning it is a success.
+    pub trait ViaAny {
+        /// No error.
+        fn __obs_error(&self) -> Option<&'static Infallible> {
+            None
+        }
+    }
+
+    impl<T> ViaAny for Probe<'_, T> {}
+
     macro_rules! probe {
-        ($($(#[$doc:meta])* $name:ident: [$($generics:tt)*] $ty:ty, |$value:ident| $outcome:expr;)*) => {$(
+        ($($(#[$doc:meta])* $name:ident: [$($generics:tt)*] $ty:ty, |$error:ident| $shown:expr;)*) => {$(
             $(#[$doc])*
             pub trait $name<'a> {
-                /// The outcome.
-                fn outcome(&self) -> Outcome<'a>;
+                /// The verdict.
+                fn __obs_verdict(&self) -> Verdict<'a>;
             }
             impl<'a, $($generics)*> $name<'a> for $ty {
                 #[inline]
-                fn outcome(&self) -> Outcome<'a> {
-                    let $value = self.0;
-                    $outcome
+                fn __obs_verdict(&self) -> Verdict<'a> {
+                    match self.0 {
+                        None => Verdict::Ok,
+                        Some($error) => {
+                            let type_name = std::any::type_name::<E>();
+                            Verdict::Error { kind: 0, error: $shown, type_name }
+                        }
+                    }
                 }
             }
         )*};
     }
 
-    #[inline]
-    fn result<'a, T, E>(result: &'a Result<T, E>, error: impl FnOnce(&'a E) -> ErrorRef<'a>) -> Outcome<'a> {
-        match result {
-            Ok(_) => Outcome::Ok,
-            Err(failure) => {
-                Outcome::Error { kind: 0, error: error(failure), type_name: std::any::type_name::<E>() }
-            }
-        }
-    }
-
     probe! {
-        /// `Err` of an error.
-        ViaError: [T, E: Error] &&&&&&Probe<'a, Result<T, E>>,
-            |value| result(value, |error| ErrorRef::Error(error));
-        /// `Err` of a box around an error that may be sent, such as `anyhow::Error`.
-        ViaSendError: [T, E: AsRef<dyn Error + Send + Sync>] &&&&&Probe<'a, Result<T, E>>,
-            |value| result(value, |error| ErrorRef::Error(error.as_ref()));
-        /// `Err` of a box around an error.
-        ViaDynError: [T, E: AsRef<dyn Error>] &&&&Probe<'a, Result<T, E>>,
-            |value| result(value, |error| ErrorRef::Error(error.as_ref()));
-        /// `Err` of something to show.
-        ViaDisplay: [T, E: Display] &&&Probe<'a, Result<T, E>>,
-            |value| result(value, |error| ErrorRef::Display(DisplayRef(error)));
-        /// `Err` of something to show a programmer.
-        ViaDebug: [T, E: Debug] &&Probe<'a, Result<T, E>>,
-            |value| result(value, |error| ErrorRef::Debug(error));
-        /// `Err` of anything.
-        ViaType: [T, E] &Probe<'a, Result<T, E>>,
-            |value| result(value, |_| ErrorRef::Type(std::any::type_name::<E>()));
+        /// An error.
+        ViaError: [E: Error] &&&&&&Failed<'a, E>, |error| ErrorRef::Error(error);
+        /// A box around an error that may be sent, such as `anyhow::Error`.
+        ViaSendError: [E: AsRef<dyn Error + Send + Sync>] &&&&&Failed<'a, E>,
+            |error| ErrorRef::Error(error.as_ref());
+        /// A box around an error.
+        ViaDynError: [E: AsRef<dyn Error>] &&&&Failed<'a, E>, |error| ErrorRef::Error(error.as_ref());
+        /// Something to show.
+        ViaDisplay: [E: Display] &&&Failed<'a, E>, |error| ErrorRef::Display(DisplayRef(error));
+        /// Something to show a programmer.
+        ViaDebug: [E: Debug] &&Failed<'a, E>, |error| ErrorRef::Debug(error);
+        /// Anything.
+        ViaType: [E] &Failed<'a, E>, |_error| ErrorRef::Type(std::any::type_name::<E>());
     }
-
-    /// Any other type: returning it is a success.
-    pub trait ViaAny {
-        /// The outcome.
-        fn outcome(&self) -> Outcome<'static> {
-            Outcome::Ok
-        }
-    }
-
-    impl<T> ViaAny for Probe<'_, T> {}
 }
 
 #[cfg(test)]
@@ -209,10 +320,10 @@ mod tests {
         }
     }
 
-    fn text(outcome: Outcome<'_>) -> Option<String> {
-        match outcome {
-            Outcome::Ok => None,
-            Outcome::Error { error, .. } => Some(error.text()),
+    fn text(verdict: Verdict<'_>) -> Option<String> {
+        match verdict {
+            Verdict::Ok => None,
+            Verdict::Error { error, .. } => Some(error.text()),
         }
     }
 
@@ -255,6 +366,25 @@ mod tests {
         assert!(text(outcome!(&7)).is_none());
         assert!(text(outcome!(&None::<i32>)).is_none());
         assert!(text(outcome!(&())).is_none());
+    }
+
+    #[test]
+    fn types_of_ones_own_and_none_can_be_failures() {
+        struct Reply(Option<Outer>);
+        impl Outcome for Reply {
+            type Error = Outer;
+            fn error(&self) -> Option<&Outer> {
+                self.0.as_ref()
+            }
+        }
+        assert_eq!(
+            text(outcome!(&Reply(Some(Outer(fmt::Error))))).unwrap(),
+            format!("outer: {}", fmt::Error)
+        );
+        assert!(text(outcome!(&Reply(None))).is_none());
+        let (none, some) = (none_fails(&None::<u8>), none_fails(&Some(1)));
+        assert_eq!(text(outcome!(&none)).unwrap(), "none");
+        assert!(text(outcome!(&some)).is_none());
     }
 
     #[test]

@@ -3,18 +3,26 @@
 
 pub use crate::__obs_names as names;
 pub use crate::__obs_outcome as outcome;
+pub use crate::__obs_shown_outcome as shown_outcome;
 pub use crate::__obs_site as site;
-use crate::Context;
-pub use crate::call::{Call, Running};
+pub use crate::call::{Call, Running, Streamed};
+use crate::context::{FrameKey, with_stack};
 pub use crate::label::{Dimension, LabelIndex, MetricLabel, Values, nth, values};
-pub use crate::outcome::{DisplayRef, ErrorRef, Outcome, probe};
-pub use crate::site::{SITES, Site, SpanKind, Spec};
+pub use crate::outcome::{DisplayRef, ErrorRef, Verdict, kind_of, none_fails, probe};
+pub use crate::site::{SITES, Site, Slo, SpanKind, Spec};
+use crate::{Context, Entered, subscriber};
+pub use core::marker::Sized;
 pub use core::option::Option;
+pub use core::primitive::usize;
+pub use core::{concat, file, line, module_path};
 pub use linkme;
 pub use obs_macros::context;
+pub use std::boxed::Box;
 use tracing_core::Callsite;
+use tracing_core::Dispatch;
 pub use tracing_core::callsite::Identifier;
 pub use tracing_core::field::{FieldSet, Value, debug, display};
+use tracing_core::span::Id;
 use tracing_core::subscriber::Interest;
 pub use tracing_core::{Kind, Level, Metadata};
 
@@ -68,7 +76,7 @@ macro_rules! __obs_names {
     ([$($name:expr),*]) => {{
         static NAMES: $crate::__private::Names = $crate::__private::Names::new(
             $crate::__private::FieldSet::new(&[$($name),*], $crate::__private::Identifier(&NAMES)),
-            ::core::module_path!(),
+            $crate::__private::module_path!(),
         );
         &NAMES
     }};
@@ -96,6 +104,54 @@ pub fn labels() -> LabelIndex {
 #[allow(clippy::inline_always, reason = "the frame would show up in every backtrace")]
 pub fn body<R>(body: impl FnOnce() -> R) -> R {
     body()
+}
+
+/// For `parent = ..`: inside that span until the guard is dropped. Under a subscriber that is not ours, that is its
+/// matter.
+#[must_use]
+pub fn within<P: Into<Option<Id>>>(parent: impl FnOnce() -> P) -> Within {
+    if !crate::state::running() {
+        return Within(Place::Nowhere);
+    }
+    match parent().into() {
+        Some(id) if subscriber::is_ours() => {
+            Within(subscriber::enter(&id).map_or(Place::Nowhere, Place::Frame))
+        }
+        Some(id) => {
+            let dispatch = tracing_core::dispatcher::get_default(Clone::clone);
+            dispatch.enter(&id);
+            Within(Place::Foreign(dispatch, id))
+        }
+        None => within_nothing(),
+    }
+}
+
+/// For `parent = None`: inside nothing until the guard is dropped.
+#[must_use]
+pub fn within_nothing() -> Within {
+    Within(Place::Nothing(Context::root().enter()))
+}
+
+/// Leaves what it is within when it is dropped.
+#[derive(Debug)]
+pub struct Within(Place);
+
+#[derive(Debug)]
+enum Place {
+    Nowhere,
+    Frame(FrameKey),
+    Nothing(#[allow(dead_code, reason = "left when it is dropped")] Entered),
+    Foreign(Dispatch, Id),
+}
+
+impl Drop for Within {
+    fn drop(&mut self) {
+        match &self.0 {
+            Place::Frame(frame) => _ = with_stack(|stack| stack.pop(*frame)),
+            Place::Foreign(dispatch, id) => dispatch.exit(id),
+            Place::Nowhere | Place::Nothing(_) => {}
+        }
+    }
 }
 
 /// Stands where a value of the type is needed and never comes: behind `if false`.

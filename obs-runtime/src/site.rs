@@ -27,6 +27,15 @@ pub enum SpanKind {
     Consumer,
 }
 
+/// A service-level objective: which share of calls is to be good.
+#[derive(Clone, Copy, Debug)]
+pub struct Slo {
+    /// A good call takes no longer; 0 if it may.
+    pub latency_nanos: u64,
+    /// The share, above 0 and below 1.
+    pub objective: f64,
+}
+
 /// The arguments of `#[observe]`, as constants.
 #[derive(Clone, Copy, Debug)]
 #[allow(clippy::struct_excessive_bools, reason = "each is one argument of the attribute")]
@@ -43,6 +52,8 @@ pub struct Spec {
     pub(crate) budget: usize,
     pub(crate) fallible: bool,
     pub(crate) future: bool,
+    pub(crate) stays: bool,
+    pub(crate) slo: Option<Slo>,
     pub(crate) span: bool,
     pub(crate) metrics: bool,
     pub(crate) log: bool,
@@ -75,6 +86,8 @@ impl Spec {
             budget: DEFAULT_BUDGET,
             fallible: true,
             future: false,
+            stays: false,
+            slo: None,
             span: true,
             metrics: true,
             log: true,
@@ -137,6 +150,10 @@ setters! {
     infallible() fallible = false;
     /// An `async` function, which can be cancelled.
     future() future = true;
+    /// A body that was not moved into a closure, and may be left early.
+    stays() stays = true;
+    /// `slo(..)`
+    slo(slo: Slo) slo = Some(slo);
     /// `no_span`
     no_span() span = false;
     /// `no_metrics`
@@ -242,7 +259,7 @@ fn filter_number(filter: LevelFilter) -> u8 {
 #[macro_export]
 macro_rules! __obs_site {
     ($name:expr, $spec:expr, $level:ident, [$($field:expr),*]) => {
-        $crate::__private::site!($name, $spec, $level, [$($field),*], ::core::module_path!())
+        $crate::__private::site!($name, $spec, $level, [$($field),*], $crate::__private::module_path!())
     };
     ($name:expr, $spec:expr, $level:ident, [$($field:expr),*], $target:expr) => {{
         #[$crate::__private::linkme::distributed_slice($crate::__private::SITES)]
@@ -253,9 +270,9 @@ macro_rules! __obs_site {
                 $name,
                 $target,
                 $crate::__private::Level::$level,
-                $crate::__private::Option::Some(::core::file!()),
-                $crate::__private::Option::Some(::core::line!()),
-                $crate::__private::Option::Some(::core::module_path!()),
+                $crate::__private::Option::Some($crate::__private::file!()),
+                $crate::__private::Option::Some($crate::__private::line!()),
+                $crate::__private::Option::Some($crate::__private::module_path!()),
                 $crate::__private::FieldSet::new(
                     &[$($field),*],
                     $crate::__private::Identifier(&SITE),

@@ -63,7 +63,7 @@ impl Model {
         }
         let runtime = attrs.runtime.unwrap_or_else(|| syn::parse_quote!(::obs_runtime));
         let model = Self { name: input.ident, generics: input.generics, runtime, variants };
-        errors.is_empty().then_some(model)
+        (errors.len() == 0).then_some(model)
     }
 }
 
@@ -134,13 +134,13 @@ fn expand(model: &Model) -> TokenStream {
     quote! {
         #[automatically_derived]
         impl #impl_generics #runtime::Label for #name #ty_generics #where_clause {
-            const CARDINALITY: ::core::primitive::usize = #cardinality;
-            fn index(&self) -> ::core::primitive::usize {
+            const CARDINALITY: #runtime::__private::usize = #cardinality;
+            fn index(&self) -> #runtime::__private::usize {
                 match self {
                     #(Self::#idents { .. } => #indices,)*
                 }
             }
-            fn value(index: ::core::primitive::usize) -> #runtime::__private::LabelText {
+            fn value(index: #runtime::__private::usize) -> #runtime::__private::LabelText {
                 #runtime::__private::nth(&[#(#values),*], index)
             }
         }

@@ -3,7 +3,7 @@
 use crate::context::{Failure, Failures, FrameKey, Notes, with_stack};
 use crate::outcome::ErrorRef;
 use crate::site::Site;
-use crate::trace::{self, Attributes, Finished, SpanError};
+use crate::trace::{self, Attribute, Attributes, Finished, SpanError};
 use crate::{panics, subscriber};
 use tracing_core::Level;
 
@@ -23,6 +23,8 @@ pub(crate) struct Details {
     pub(crate) name: Option<String>,
     /// Attributes by the semantic conventions, for line and span. They say all that the labels say.
     pub(crate) attributes: Attributes,
+    /// What was counted while it ran, for line and span.
+    pub(crate) counted: Option<(&'static str, Attribute)>,
     /// Its failure says no more than that something below has failed.
     pub(crate) reports_others: bool,
 }
@@ -85,6 +87,7 @@ impl Ended<'_> {
             metadata: &self.site.metadata,
             name: self.details.name,
             attributes: self.details.attributes,
+            counted: self.details.counted,
             call: Some((self.site, self.series)),
             trace,
             parent: left.parent.map(|parent| (parent.span_id, parent.remote)),
@@ -173,6 +176,7 @@ impl Ended<'_> {
             error: error.filter(|_| !matches!(self.end, End::Cancelled)),
             labels: self.labels(),
             attributes: &self.details.attributes,
+            counted: self.details.counted.as_ref(),
             nanos: crate::clock::nanos(self.ticks()),
         });
     }

@@ -2,8 +2,10 @@
 
 mod ended;
 mod running;
+mod stream;
 
 pub use running::Running;
+pub use stream::Streamed;
 
 use ended::Ended;
 pub(crate) use ended::{Details, End};
@@ -11,13 +13,15 @@ use running::Entered;
 
 use crate::context::{Failures, FrameKey, FrameKind, Notes, Span, with_stack};
 use crate::label::{LabelIndex, Values};
-use crate::outcome::Outcome;
+use crate::outcome::{ErrorRef, Verdict};
 use crate::site::Site;
 use crate::store::{self, Shape, outcome};
 use crate::subscriber::{self, Foreign};
 use crate::trace;
-use crate::{Label, clock, state};
+use crate::{busy, clock, state};
+use futures_core::Stream;
 use tracing_core::field::{Value, Visit};
+use tracing_core::span::Id;
 
 /// A call of an observed function. Dropped before [`leave`](Call::leave), it panicked or was cancelled.
 #[derive(Debug)]
@@ -29,6 +33,8 @@ pub struct Call {
     result: usize,
     result_labels: usize,
     progress: Progress,
+    /// It began while the thread was unwinding: in a destructor.
+    unwinding: bool,
     span: Open,
 }
 
@@ -65,6 +71,7 @@ impl Call {
             result: 0,
             result_labels: 0,
             progress: Progress::Silent,
+            unwinding: false,
             span: Open::Nowhere,
         }
     }
@@ -80,11 +87,11 @@ impl Call {
         call
     }
 
-    /// Whether anybody listens.
+    /// Whether anybody listens, and not to what the runtime does itself.
     #[inline]
     #[must_use]
     pub fn on(&self) -> bool {
-        state::running()
+        state::running() && !busy::is_busy()
     }
 
     /// Begins the call.
@@ -92,6 +99,7 @@ impl Call {
         let Some(shape) = self.site.shape() else { return };
         self.labels = labels.0;
         self.progress = Progress::Begun;
+        self.unwinding = std::thread::panicking();
         if self.site.spec.metrics {
             store::started(shape);
         }
@@ -159,13 +167,35 @@ impl Call {
         Running::new(self, future)
     }
 
+    /// Says that the call has to do with another span, which is not its parent: `follows_from`.
+    pub fn follows_from(&mut self, cause: impl Into<Option<Id>>) {
+        let Some(cause) = cause.into() else { return };
+        match &mut self.span {
+            Open::Nowhere => {}
+            Open::Frame(_) => {
+                subscriber::link_to(&cause, |link| subscriber::note(|notes| notes.link(link, false)))
+            }
+            Open::Own(span) => subscriber::link_to(&cause, |link| span.notes.link(link, false)),
+            Open::Foreign(foreign) => foreign.follows_from(&cause),
+        }
+    }
+
+    /// Observes the stream that the function returned, to its end.
+    pub fn stream<S, F>(self, stream: S, verdict: F) -> Streamed<S, F>
+    where
+        S: Stream,
+        F: Fn(&S::Item) -> Verdict<'_>,
+    {
+        Streamed::new(self, stream, verdict)
+    }
+
     /// Ends the call: the function has returned.
     #[inline]
-    pub fn leave(&mut self, outcome: Outcome<'_>) {
+    pub fn leave(&mut self, verdict: Verdict<'_>) {
         if self.progress != Progress::Silent {
-            let end = match outcome {
-                Outcome::Ok => End::Ok,
-                Outcome::Error { kind, error, type_name } => End::Error { kind, error, type_name },
+            let end = match verdict {
+                Verdict::Ok => End::Ok,
+                Verdict::Error { kind, error, type_name } => End::Error { kind, error, type_name },
             };
             self.end(end, Details::default());
         }
@@ -173,12 +203,12 @@ impl Call {
 
     /// As [`leave`](Self::leave), of a function whose failures are told apart by the error's label.
     #[inline]
-    pub fn leave_with_kind<K: Label, T>(&mut self, outcome: Outcome<'_>, result: &Result<T, K>) {
-        self.leave(match (outcome, result) {
-            (Outcome::Error { error, type_name, .. }, Err(kind)) => {
-                Outcome::Error { kind: kind.index(), error, type_name }
+    pub fn leave_with_kind(&mut self, verdict: Verdict<'_>, kind: Option<usize>) {
+        self.leave(match (verdict, kind) {
+            (Verdict::Error { error, type_name, .. }, Some(kind)) => {
+                Verdict::Error { kind, error, type_name }
             }
-            (outcome, _) => outcome,
+            (verdict, _) => verdict,
         });
     }
 
@@ -213,6 +243,8 @@ impl Call {
                 entered.map(|frame| (frame, failures, notes))
             }
         };
+        // Whatever this calls, an allocator say, may be observed, and would end here as well.
+        let _busy = busy::now();
         match frame {
             Some((frame, failures, notes)) => call.conclude(frame, failures, notes),
             None => trace::passed_over(self.site),
@@ -234,11 +266,26 @@ impl Call {
 }
 
 impl Call {
+    /// Whether a panic has begun since the call has.
+    #[inline]
+    fn panicked(&self) -> bool {
+        std::thread::panicking() && !self.unwinding
+    }
+
     /// How the call has ended if it is dropped now.
     pub(crate) fn dropped(&self) -> Option<End<'static>> {
         match self.progress {
             Progress::Silent => None,
             Progress::Begun if self.site.spec.future => Some(End::Cancelled),
+            Progress::Begun if self.site.spec.stays && !self.panicked() => {
+                Some(if self.site.spec.fallible {
+                    // A `?`, or a `return` that a macro wrote, has left it.
+                    let error = ErrorRef::Type("returned early");
+                    End::Error { kind: 0, error, type_name: "" }
+                } else {
+                    End::Ok
+                })
+            }
             Progress::Begun | Progress::Polling => Some(End::Panic),
         }
     }

@@ -160,7 +160,7 @@ fn attributes(span: &Finished) -> Vec<KeyValue> {
         let kind = error.kind.clone().unwrap_or_else(|| span.outcome.to_owned());
         attributes.push(text("error.type", kind));
     }
-    for (key, value) in &span.attributes {
+    for (key, value) in span.attributes.iter().chain(&span.counted) {
         // The conventions' name for a thing goes before our own.
         attributes.retain(|attribute| attribute.key.as_str() != *key);
         attributes.push(match value {

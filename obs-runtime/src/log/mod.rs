@@ -57,6 +57,7 @@ pub(crate) struct CallEnded<'a> {
     pub(crate) error: Option<&'a SpanError>,
     pub(crate) labels: LabelTexts,
     pub(crate) attributes: &'a Attributes,
+    pub(crate) counted: Option<&'a (&'static str, Attribute)>,
     pub(crate) nanos: u64,
 }
 
@@ -96,7 +97,7 @@ pub(crate) fn call_ended(call: &CallEnded<'_>) {
         for (name, value) in &call.labels {
             fields.push_str(name, value);
         }
-        for (name, value) in call.attributes {
+        for (name, value) in call.attributes.iter().chain(call.counted) {
             match value {
                 Attribute::Text(text) => fields.push_str(name, text),
                 Attribute::Static(text) => fields.push_str(name, text),

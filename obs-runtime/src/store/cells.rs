@@ -1,6 +1,7 @@
 //! The cells of one thread, and how threads come by them.
 
 use super::{Shape, functions};
+use crate::busy;
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -46,7 +47,13 @@ impl Table {
     fn slot(&self, series: usize) -> Option<&Slot> {
         match self {
             Self::Flat(slots) => slots.get(series),
-            Self::Paged(pages) => pages.get(series / PAGE)?.get_or_init(|| slots(PAGE)).get(series % PAGE),
+            Self::Paged(pages) => {
+                let page = pages.get(series / PAGE)?.get_or_init(|| {
+                    let _busy = busy::now();
+                    slots(PAGE)
+                });
+                page.get(series % PAGE)
+            }
         }
     }
 
@@ -119,7 +126,12 @@ type Add = fn(&AtomicU64, u64);
 #[inline]
 fn with_cells(count: impl Fn(&ThreadCells, Add)) {
     let own = LEASE.try_with(|lease| {
-        let cells = lease.0.get().unwrap_or_else(|| acquire(lease));
+        let cells = match lease.0.get() {
+            Some(cells) => cells,
+            // Making cells allocates, and the allocator may be observed.
+            None if busy::is_busy() => return,
+            None => acquire(lease),
+        };
         count(cells, |cell, more| {
             cell.store(cell.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
         });
@@ -134,6 +146,7 @@ fn with_cells(count: impl Fn(&ThreadCells, Add)) {
 /// The cells of a thread that ended, or new ones: once for each thread.
 #[cold]
 fn acquire(lease: &Lease) -> &'static ThreadCells {
+    let _busy = busy::now();
     let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
     let cells = pool.free.pop().unwrap_or_else(|| {
         let cells: &'static ThreadCells = Box::leak(Box::new(ThreadCells::new()));
@@ -158,8 +171,10 @@ impl ThreadCells {
 
     #[inline]
     fn function(&self, shape: &Shape) -> &FunctionCells {
-        self.functions[shape.id]
-            .get_or_init(|| FunctionCells { started: AtomicU64::new(0), series: Table::new(shape.series) })
+        self.functions[shape.id].get_or_init(|| {
+            let _busy = busy::now();
+            FunctionCells { started: AtomicU64::new(0), series: Table::new(shape.series) }
+        })
     }
 
     /// The cells of a function that this thread has called.
@@ -173,6 +188,7 @@ impl FunctionCells {
     fn series(&self, shape: &Shape, series: usize) -> Option<&SeriesCells> {
         let cells = self.series.slot(series)?;
         Some(cells.get_or_init(|| {
+            let _busy = busy::now();
             let sum_and_buckets = 1 + shape.buckets.count();
             SeriesCells(std::iter::repeat_with(AtomicU64::default).take(sum_and_buckets).collect())
         }))

@@ -1,5 +1,6 @@
 //! Observed calls under a subscriber that is not ours: they are plain `tracing` spans there.
 
+use crate::busy;
 use crate::site::Site;
 use tracing_core::Dispatch;
 use tracing_core::dispatcher;
@@ -18,6 +19,8 @@ impl Foreign {
     /// Opens the call's span if the subscriber wants it, and enters it unless the call is a future.
     #[cold]
     pub(crate) fn open(site: &'static Site, values: &[&dyn Value]) -> Self {
+        // Its methods may be observed.
+        let _busy = busy::now();
         let dispatch = dispatcher::get_default(Clone::clone);
         let metadata = &site.metadata;
         let values: Vec<Option<&dyn Value>> = values.iter().map(|value| Some(*value)).collect();
@@ -33,6 +36,7 @@ impl Foreign {
 
     pub(crate) fn enter(&mut self) {
         if let Some(id) = &self.id {
+            let _busy = busy::now();
             self.dispatch.enter(id);
             self.entered = true;
         }
@@ -40,8 +44,17 @@ impl Foreign {
 
     pub(crate) fn exit(&mut self) {
         if let Some(id) = self.id.as_ref().filter(|_| self.entered) {
+            let _busy = busy::now();
             self.dispatch.exit(id);
             self.entered = false;
+        }
+    }
+
+    /// Says that the span has to do with another one.
+    pub(crate) fn follows_from(&self, cause: &Id) {
+        if let Some(id) = &self.id {
+            let _busy = busy::now();
+            self.dispatch.record_follows_from(id, cause);
         }
     }
 
@@ -49,6 +62,7 @@ impl Foreign {
     pub(crate) fn close(mut self) {
         self.exit();
         if let Some(id) = self.id.take() {
+            let _busy = busy::now();
             self.dispatch.try_close(id);
         }
     }

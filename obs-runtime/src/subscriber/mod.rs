@@ -8,8 +8,7 @@ mod spans;
 pub(crate) use filter::Filter;
 pub(crate) use foreign::Foreign;
 pub(crate) use notes::note;
-#[cfg(feature = "log")]
-pub(crate) use spans::enter;
+pub(crate) use spans::{enter, link_to};
 pub(crate) use spans::{recorded, release, retain, take_notes};
 
 use crate::context::{FrameKind, with_stack};

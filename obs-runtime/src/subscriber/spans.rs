@@ -5,7 +5,6 @@
 
 use crate::clock;
 use crate::context::{Fields, Notes, Span, with_stack};
-#[cfg(feature = "log")]
 use crate::context::{FrameKey, FrameKind};
 use crate::trace::{self, Finished, TraceContext};
 use sharded_slab::{Clear, Config, Pool};
@@ -150,7 +149,6 @@ pub(super) fn with<R>(id: &Id, run: impl FnOnce(&Span) -> R) -> Option<R> {
 }
 
 /// Enters a span on this thread, until its frame is popped.
-#[cfg(feature = "log")]
 pub(crate) fn enter(id: &Id) -> Option<FrameKey> {
     with(id, |span| with_stack(|stack| stack.enter(span, FrameKind::Entered))).flatten()
 }
@@ -189,6 +187,13 @@ pub(crate) fn take_notes(id: u64) -> Notes {
 /// The place of a span in its trace.
 pub(super) fn trace_of(id: &Id) -> Option<TraceContext> {
     SPANS.get(key(id.into_u64())?)?.span.as_ref()?.trace
+}
+
+/// Runs with the place of a span in its trace, if it is known.
+pub(crate) fn link_to(id: &Id, link: impl FnOnce(TraceContext)) {
+    if let Some(trace) = trace_of(id) {
+        link(trace);
+    }
 }
 
 /// Counts one more handle.
@@ -252,6 +257,7 @@ fn export(slot: &Slot) {
         metadata: span.metadata,
         name: None,
         attributes: Vec::new(),
+        counted: None,
         call: None,
         trace,
         parent: span.parent.map(|parent| (parent.span_id, parent.remote)),

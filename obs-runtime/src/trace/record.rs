@@ -18,6 +18,8 @@ pub(crate) struct Finished {
     pub(crate) name: Option<String>,
     /// Attributes by the semantic conventions.
     pub(crate) attributes: Attributes,
+    /// What was counted while it ran.
+    pub(crate) counted: Option<(&'static str, Attribute)>,
     /// The observed function, and the series its call was counted in.
     pub(crate) call: Option<(&'static Site, usize)>,
     pub(crate) trace: TraceContext,
@@ -46,6 +48,7 @@ pub(crate) enum Attribute {
 }
 
 /// What went wrong.
+#[derive(Debug)]
 #[cfg_attr(not(feature = "otlp"), allow(dead_code, reason = "read by the exporter alone"))]
 pub(crate) struct SpanError {
     pub(crate) kind: Option<String>,

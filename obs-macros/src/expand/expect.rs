@@ -1,0 +1,221 @@
+//! A function that returns a closure, `-> impl Fn(&T) -> u64`: the compiler infers the closure's parameters
+//! from that type, which a body inside a closure of ours would not see. It is said again around the body.
+
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote};
+use syn::punctuated::Punctuated;
+use syn::visit_mut::VisitMut;
+use syn::{
+    BoundLifetimes, GenericArgument, Lifetime, ParenthesizedGenericArguments, Path, PathArguments,
+    ReturnType, Token, Type, TypeParamBound,
+};
+
+// Input:
+//     -> (impl Fn(&T) -> u64 + 'a, u8)
+// Output:
+//     {
+//         fn __expect<A0: ?Sized, A1, R2: Fn(&A0) -> A1, A3>(value: (R2, A3)) -> (R2, A3) { value }
+//         __expect::<T, u64, _, u8>({ body })
+//     }
+/// The body, evaluated where a value of the declared type is expected. `None` if nothing can be inferred
+/// from that type.
+pub(super) fn expecting(runtime: &Path, output: &Type, body: &TokenStream) -> Option<TokenStream> {
+    let mut expect = Expect::new(runtime);
+    let shape = expect.value(output);
+    if !expect.closures || expect.unknown {
+        return None;
+    }
+    let Expect { parameters, arguments, .. } = expect;
+    Some(quote!({
+        fn __expect<#(#parameters),*>(value: #shape) -> #shape {
+            value
+        }
+        __expect::<#(#arguments),*>({ #body })
+    }))
+}
+
+/// A generic function in the making: it can name neither `Self` nor the generics around it, so every type
+/// in the signature becomes a parameter of its own.
+struct Expect<'a> {
+    runtime: &'a Path,
+    parameters: Vec<TokenStream>,
+    arguments: Vec<TokenStream>,
+    /// Lifetimes of `for<..>`, which are the bound's own.
+    own: Vec<Lifetime>,
+    closures: bool,
+    /// There is an `impl Trait` where nothing can stand for it.
+    unknown: bool,
+}
+
+impl<'a> Expect<'a> {
+    fn new(runtime: &'a Path) -> Self {
+        Self {
+            runtime,
+            parameters: Vec::new(),
+            arguments: Vec::new(),
+            own: Vec::new(),
+            closures: false,
+            unknown: false,
+        }
+    }
+
+    /// A type whose `impl Trait`s become parameters.
+    fn value(&mut self, ty: &Type) -> TokenStream {
+        match ty {
+            Type::ImplTrait(opaque) => self.opaque(&opaque.bounds),
+            Type::Paren(inner) => self.value(&inner.elem),
+            Type::Group(inner) => self.value(&inner.elem),
+            Type::Tuple(tuple) => {
+                let parts: Vec<TokenStream> = tuple.elems.iter().map(|part| self.value(part)).collect();
+                quote!((#(#parts,)*))
+            }
+            Type::Path(path) if is_unbounded(path) && mentions_opaque(ty) => {
+                let mut path = path.path.clone();
+                for segment in &mut path.segments {
+                    let PathArguments::AngleBracketed(arguments) = &mut segment.arguments else { continue };
+                    for argument in &mut arguments.args {
+                        if let GenericArgument::Type(inner) = argument {
+                            *inner = Type::Verbatim(self.value(inner));
+                        }
+                    }
+                }
+                quote!(#path)
+            }
+            other => {
+                // A bound on what it is made of could not be kept.
+                self.unknown |= mentions_opaque(other);
+                self.named(other, true)
+            }
+        }
+    }
+
+    fn opaque(&mut self, bounds: &Punctuated<TypeParamBound, Token![+]>) -> TokenStream {
+        let callable = bounds.iter().find_map(|bound| {
+            let TypeParamBound::Trait(bound) = bound else { return None };
+            let last = bound.path.segments.last()?;
+            let PathArguments::Parenthesized(arguments) = &last.arguments else { return None };
+            Some((bound, arguments))
+        });
+        let bound = callable.map(|(bound, arguments)| {
+            self.closures = true;
+            let own = bound.lifetimes.as_ref();
+            let arguments = self.callable(own, arguments);
+            let mut path = bound.path.clone();
+            if let Some(last) = path.segments.last_mut() {
+                last.arguments = PathArguments::None;
+            }
+            quote!(: #own #path #arguments)
+        });
+        let name = format_ident!("R{}", self.parameters.len());
+        self.parameters.push(quote!(#name #bound));
+        self.arguments.push(quote!(_));
+        quote!(#name)
+    }
+
+    /// `(A, &B) -> C`
+    fn callable(
+        &mut self,
+        own: Option<&BoundLifetimes>,
+        arguments: &ParenthesizedGenericArguments,
+    ) -> TokenStream {
+        let before = self.own.len();
+        let lifetimes = own.into_iter().flat_map(|own| &own.lifetimes);
+        self.own.extend(lifetimes.filter_map(|parameter| match parameter {
+            syn::GenericParam::Lifetime(lifetime) => Some(lifetime.lifetime.clone()),
+            _ => None,
+        }));
+        let inputs: Vec<TokenStream> =
+            arguments.inputs.iter().map(|input| self.borrowed(&input.ty, true)).collect();
+        let output = match &arguments.output {
+            ReturnType::Default => None,
+            ReturnType::Type(arrow, ty) => {
+                let ty = self.borrowed(ty, true);
+                Some(quote!(#arrow #ty))
+            }
+        };
+        self.own.truncate(before);
+        quote!((#(#inputs),*) #output)
+    }
+
+    /// A type in the signature of a closure, where references without a lifetime have one each time anew.
+    fn borrowed(&mut self, ty: &Type, sized: bool) -> TokenStream {
+        match ty {
+            Type::Reference(reference) if self.is_anew(reference.lifetime.as_ref()) => {
+                let (and, lifetime, mutability) =
+                    (&reference.and_token, &reference.lifetime, &reference.mutability);
+                let inner = self.borrowed(&reference.elem, false);
+                quote!(#and #lifetime #mutability #inner)
+            }
+            Type::Paren(inner) => self.borrowed(&inner.elem, sized),
+            Type::Group(inner) => self.borrowed(&inner.elem, sized),
+            Type::Tuple(tuple) => {
+                let parts: Vec<TokenStream> =
+                    tuple.elems.iter().map(|part| self.borrowed(part, true)).collect();
+                quote!((#(#parts,)*))
+            }
+            Type::Path(path) if path.qself.is_none() && self.path_is_anew(path) => {
+                let mut path = path.path.clone();
+                for segment in &mut path.segments {
+                    let PathArguments::AngleBracketed(arguments) = &mut segment.arguments else { continue };
+                    for argument in &mut arguments.args {
+                        if let GenericArgument::Type(inner) = argument {
+                            *inner = Type::Verbatim(self.borrowed(inner, true));
+                        }
+                    }
+                }
+                quote!(#path)
+            }
+            other => self.named(other, sized),
+        }
+    }
+
+    fn is_anew(&self, lifetime: Option<&Lifetime>) -> bool {
+        lifetime.is_none_or(|lifetime| lifetime.ident == "_" || self.own.contains(lifetime))
+    }
+
+    /// Whether the path mentions a lifetime that is anew.
+    fn path_is_anew(&self, path: &syn::TypePath) -> bool {
+        path.path.segments.iter().any(|segment| match &segment.arguments {
+            PathArguments::AngleBracketed(arguments) => {
+                arguments.args.iter().any(|argument| match argument {
+                    GenericArgument::Lifetime(lifetime) => self.is_anew(Some(lifetime)),
+                    GenericArgument::Type(Type::Reference(reference)) => {
+                        self.is_anew(reference.lifetime.as_ref())
+                    }
+                    GenericArgument::Type(Type::Path(path)) => self.path_is_anew(path),
+                    _ => false,
+                })
+            }
+            _ => false,
+        })
+    }
+
+    /// A type that is given when the function is called.
+    fn named(&mut self, ty: &Type, sized: bool) -> TokenStream {
+        let name = format_ident!("A{}", self.parameters.len());
+        let runtime = self.runtime;
+        let unsized_too = (!sized).then(|| quote!(: ?#runtime::__private::Sized));
+        self.parameters.push(quote!(#name #unsized_too));
+        self.arguments.push(quote!(#ty));
+        quote!(#name)
+    }
+}
+
+/// Whether the type is known to take anything, so that it takes a parameter of which nothing is known.
+fn is_unbounded(path: &syn::TypePath) -> bool {
+    const UNBOUNDED: &[&str] = &["Result", "Option", "Box", "Rc", "Arc", "Pin", "Vec"];
+    path.qself.is_none()
+        && path.path.segments.last().is_some_and(|last| UNBOUNDED.iter().any(|name| last.ident == name))
+}
+
+fn mentions_opaque(ty: &Type) -> bool {
+    struct Find(bool);
+    impl VisitMut for Find {
+        fn visit_type_impl_trait_mut(&mut self, _: &mut syn::TypeImplTrait) {
+            self.0 = true;
+        }
+    }
+    let mut find = Find(false);
+    find.visit_type_mut(&mut ty.clone());
+    find.0
+}
