@@ -52,7 +52,7 @@ const FOREIGN: &[(&str, &str)] = &[
 /// The arguments as written: nothing is checked but their form.
 #[derive(Clone, Default)]
 pub(crate) struct Args {
-    pub(crate) name: Option<LitStr>,
+    pub(crate) name: Option<TextArg>,
     pub(crate) metric: Option<LitStr>,
     pub(crate) labels: Option<Vec<LabelArg>>,
     pub(crate) fields: Option<Vec<FieldArg>>,
@@ -60,7 +60,7 @@ pub(crate) struct Args {
     pub(crate) ok: Option<OkArg>,
     pub(crate) slow: Option<LitStr>,
     pub(crate) level: Option<LevelArg>,
-    pub(crate) target: Option<LitStr>,
+    pub(crate) target: Option<TextArg>,
     pub(crate) parent: Option<Expr>,
     pub(crate) follows_from: Option<Expr>,
     pub(crate) kind: Option<LitStr>,
@@ -75,9 +75,16 @@ pub(crate) struct Args {
     pub(crate) skip_all: Option<Span>,
     pub(crate) runtime: Option<Path>,
     /// What a block says goes before the names of its functions.
-    pub(crate) prefix: Option<LitStr>,
+    pub(crate) prefix: Option<TextArg>,
     /// Other macros have rewritten the item by now.
     pub(crate) last: bool,
+}
+
+/// A text, as a literal or as a constant.
+#[derive(Clone)]
+pub(crate) enum TextArg {
+    Literal(LitStr),
+    Constant(Path),
 }
 
 /// A level: `"info"`, `Level::INFO`, or a number as `tracing` takes it.
@@ -108,10 +115,37 @@ pub(crate) enum LabelValue {
 /// One entry of `fields(..)`.
 #[derive(Clone)]
 pub(crate) struct FieldArg {
-    pub(crate) name: String,
+    pub(crate) name: FieldName,
     pub(crate) span: Span,
     pub(crate) how: Recorded,
     pub(crate) value: Expr,
+}
+
+/// A field's name.
+#[derive(Clone)]
+pub(crate) enum FieldName {
+    Known(String),
+    /// `{CONSTANT} = value`
+    Constant(TokenStream),
+}
+
+impl FieldName {
+    /// The name, unless it is a constant.
+    pub(crate) fn known(&self) -> Option<&str> {
+        match self {
+            Self::Known(name) => Some(name),
+            Self::Constant(_) => None,
+        }
+    }
+}
+
+impl ToTokens for FieldName {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        match self {
+            Self::Known(name) => name.to_tokens(tokens),
+            Self::Constant(constant) => constant.to_tokens(tokens),
+        }
+    }
 }
 
 /// How a field's value is written, by `tracing`'s sigils.
@@ -282,6 +316,12 @@ impl SloArg {
     }
 }
 
+impl Parse for TextArg {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        if input.peek(LitStr) { input.parse().map(Self::Literal) } else { input.parse().map(Self::Constant) }
+    }
+}
+
 impl Parse for LevelArg {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
         if input.peek(LitStr) {
@@ -322,7 +362,7 @@ impl Parse for FieldArg {
             let name: LitStr = input.parse()?;
             input.parse::<Token![=]>()?;
             return Ok(Self {
-                name: name.value(),
+                name: FieldName::Known(name.value()),
                 span,
                 how: Recorded::parse(input)?,
                 value: input.parse()?,
@@ -332,6 +372,14 @@ impl Parse for FieldArg {
             let name =
                 Punctuated::<Ident, Token![.]>::parse_separated_nonempty_with(input, Ident::parse_any)?;
             let name = name.iter().map(|part| part.unraw().to_string()).collect::<Vec<_>>().join(".");
+            input.parse::<Token![=]>()?;
+            let name = FieldName::Known(name);
+            return Ok(Self { name, span, how: Recorded::parse(input)?, value: input.parse()? });
+        }
+        if shorthand == Recorded::Value && input.peek(syn::token::Brace) && input.peek2(Token![=]) {
+            let content;
+            syn::braced!(content in input);
+            let name = FieldName::Constant(content.parse()?);
             input.parse::<Token![=]>()?;
             return Ok(Self { name, span, how: Recorded::parse(input)?, value: input.parse()? });
         }
@@ -344,7 +392,7 @@ impl Parse for FieldArg {
                 "an expression needs a name: write `name = expression`",
             ));
         }
-        Ok(Self { name, span, how: shorthand, value })
+        Ok(Self { name: FieldName::Known(name), span, how: shorthand, value })
     }
 }
 

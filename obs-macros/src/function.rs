@@ -2,6 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
+use std::collections::HashSet;
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
@@ -102,7 +103,17 @@ impl Function {
         if self.sig.asyncness.is_some() {
             return Runs::Async;
         }
-        returned(&self.output()).map_or(Runs::Sync, |(returned, _)| Runs::Returns(returned))
+        let output = self.output();
+        match returned(&output) {
+            // Box in box: what is in the inner one would have to live as long as the outer one.
+            Some((_, Some(yields)))
+                if lifetimes(&output).contains("static") && !lifetimes(&yields).is_empty() =>
+            {
+                Runs::Sync
+            }
+            Some((returned, _)) => Runs::Returns(returned),
+            None => Runs::Sync,
+        }
     }
 
     /// Whether its body asks who called it.
@@ -186,6 +197,25 @@ pub(crate) fn bound(pat: &Pat) -> Vec<Ident> {
     }
     let mut collect = Collect(Vec::new());
     collect.visit_pat_mut(&mut pat.clone());
+    collect.0
+}
+
+/// The lifetimes that a type names, and `_` if it has any without a name.
+fn lifetimes(ty: &Type) -> HashSet<String> {
+    struct Collect(HashSet<String>);
+    impl VisitMut for Collect {
+        fn visit_lifetime_mut(&mut self, lifetime: &mut syn::Lifetime) {
+            self.0.insert(lifetime.ident.to_string());
+        }
+        fn visit_type_reference_mut(&mut self, reference: &mut syn::TypeReference) {
+            if reference.lifetime.is_none() {
+                self.0.insert("_".to_owned());
+            }
+            syn::visit_mut::visit_type_reference_mut(self, reference);
+        }
+    }
+    let mut collect = Collect(HashSet::new());
+    collect.visit_type_mut(&mut ty.clone());
     collect.0
 }
 

@@ -1,6 +1,6 @@
 //! Second stage: arguments and function together, validated, with no default left open.
 
-use crate::args::{Args, FieldArg, LabelArg, LabelValue, Recorded};
+use crate::args::{Args, FieldArg, FieldName, LabelArg, LabelValue, Recorded, TextArg};
 use crate::errors::Errors;
 use crate::function::{Function, Returned, Runs};
 use crate::values::{Slo, buckets, choice, duration, is_metric_identifier, level, metric_name, slo};
@@ -8,7 +8,7 @@ use proc_macro2::{Ident, Span};
 use quote::{format_ident, quote};
 use syn::ext::IdentExt;
 use syn::visit_mut::VisitMut;
-use syn::{Expr, Lifetime, LitInt, LitStr, Path, Type};
+use syn::{Expr, Lifetime, LitInt, Path, Type};
 
 /// Everything the expansion needs to know, checked.
 pub(crate) struct Model {
@@ -16,7 +16,7 @@ pub(crate) struct Model {
     pub(crate) body: Body,
     pub(crate) runtime: Path,
     pub(crate) name: Name,
-    pub(crate) target: Option<String>,
+    pub(crate) target: Option<TextArg>,
     /// A variant of `tracing`'s `Level`, by name.
     pub(crate) level: Ident,
     pub(crate) metric: Option<String>,
@@ -58,6 +58,7 @@ pub(crate) enum Name {
     /// `module_path!()` and this.
     InModule(String),
     Given(String),
+    Constant(Path),
 }
 
 pub(crate) struct Label {
@@ -71,7 +72,7 @@ pub(crate) struct Label {
 }
 
 pub(crate) struct Field {
-    pub(crate) name: String,
+    pub(crate) name: FieldName,
     pub(crate) how: Recorded,
     pub(crate) value: Expr,
 }
@@ -154,7 +155,7 @@ impl Model {
             body,
             name: name(args.name, args.prefix, owner, &function, errors),
             runtime: args.runtime.unwrap_or_else(|| syn::parse_quote!(::obs_runtime)),
-            target: args.target.map(|target| target.value()),
+            target: args.target,
             level: level(args.level.as_ref(), errors).unwrap_or_else(|| format_ident!("INFO")),
             metric: args.metric.and_then(|metric| metric_name(&metric, errors)),
             labels,
@@ -220,7 +221,13 @@ fn check_skipped(skipped: Vec<Ident>, function: &Function, errors: &mut Errors) 
 fn check_field_names(fields: &[FieldArg], function: &Function, errors: &mut Errors) {
     for field in fields {
         let Expr::Path(path) = &field.value else { continue };
-        let Some(name) = path.path.get_ident().filter(|name| name.unraw() == field.name) else { continue };
+        let Some(name) = path
+            .path
+            .get_ident()
+            .filter(|name| field.name.known().is_some_and(|field| name.unraw() == field))
+        else {
+            continue;
+        };
         let constant = name.to_string().starts_with(char::is_uppercase);
         if name != "self" && !constant && !function.binds(name) {
             errors.at(
@@ -234,21 +241,29 @@ fn check_field_names(fields: &[FieldArg], function: &Function, errors: &mut Erro
 }
 
 fn name(
-    given: Option<LitStr>,
-    prefix: Option<LitStr>,
+    given: Option<TextArg>,
+    prefix: Option<TextArg>,
     owner: Option<&str>,
     function: &Function,
     errors: &mut Errors,
 ) -> Name {
     let own = function.sig.ident.unraw().to_string();
     let (given, name) = match (given, prefix) {
-        (Some(given), _) => {
+        (Some(TextArg::Constant(constant)), _) => return Name::Constant(constant),
+        (Some(TextArg::Literal(given)), _) => {
             let name = given.value();
             (given, name)
         }
-        (None, Some(prefix)) => {
+        (None, Some(TextArg::Literal(prefix))) => {
             let name = format!("{}::{own}", prefix.value());
             (prefix, name)
+        }
+        (None, Some(TextArg::Constant(constant))) => {
+            errors.on(
+                &constant,
+                "the name of a block goes before those of its functions: write it as a literal",
+            );
+            return Name::Constant(constant);
         }
         (None, None) => {
             return Name::InModule(owner.map_or_else(|| own.clone(), |owner| format!("{owner}::{own}")));
@@ -395,14 +410,16 @@ fn respan(ty: &Type, span: Span) -> Type {
 pub(crate) fn fields(args: Vec<FieldArg>, errors: &mut Errors) -> Vec<Field> {
     let mut fields: Vec<Field> = Vec::new();
     for FieldArg { name, span, how, value } in args {
-        if RESERVED_FIELDS.contains(&name.as_str()) {
-            errors.at(
-                span,
-                format!("the field `{name}` is written by the log line itself; choose another name"),
-            );
-        }
-        if fields.iter().any(|field| field.name == name) {
-            errors.at(span, format!("the field `{name}` is given twice; keep one"));
+        if let Some(name) = name.known() {
+            if RESERVED_FIELDS.contains(&name) {
+                errors.at(
+                    span,
+                    format!("the field `{name}` is written by the log line itself; choose another name"),
+                );
+            }
+            if fields.iter().any(|field| field.name.known() == Some(name)) {
+                errors.at(span, format!("the field `{name}` is given twice; keep one"));
+            }
         }
         fields.push(Field { name, how, value });
     }

@@ -1,7 +1,7 @@
 //! The site of a function, and the calls before and after its body.
 
 use super::{local, reference, with_inferred_lifetimes};
-use crate::args::Recorded;
+use crate::args::{Recorded, TextArg};
 use crate::function::Function;
 use crate::model::{Body, Failures, Field, Label, Model, Name};
 use crate::values::Slo;
@@ -81,8 +81,12 @@ fn declaration(model: &Model) -> TokenStream {
             quote!(__obs::concat!(__obs::module_path!(), #tail))
         }
         Name::Given(name) => quote!(#name),
+        Name::Constant(constant) => quote!(#constant),
     };
-    let target = model.target.as_ref().map(|target| quote!(, #target));
+    let target = model.target.as_ref().map(|target| match target {
+        TextArg::Literal(target) => quote!(, #target),
+        TextArg::Constant(constant) => quote!(, #constant),
+    });
     let fields = model.fields.iter().map(|field| &field.name);
     let spec = spec(model);
     // Without labels, kinds or a budget of its own, a function is far below the default.
