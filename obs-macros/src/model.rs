@@ -4,8 +4,8 @@ use crate::args::{Args, FieldArg, FieldName, LabelArg, LabelValue, Recorded, Tex
 use crate::errors::Errors;
 use crate::function::{Function, Returned, Runs};
 use crate::values::{Slo, buckets, choice, duration, is_metric_identifier, level, metric_name, slo};
-use proc_macro2::{Ident, Span};
-use quote::{format_ident, quote};
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::quote;
 use syn::ext::IdentExt;
 use syn::visit_mut::VisitMut;
 use syn::{Expr, Lifetime, LitInt, Path, Type};
@@ -17,16 +17,15 @@ pub(crate) struct Model {
     pub(crate) runtime: Path,
     pub(crate) name: Name,
     pub(crate) target: Option<TextArg>,
-    /// A variant of `tracing`'s `Level`, by name.
-    pub(crate) level: Ident,
+    pub(crate) level: TokenStream,
     pub(crate) metric: Option<String>,
     pub(crate) labels: Vec<Label>,
     pub(crate) fields: Vec<Field>,
     pub(crate) failures: Failures,
     pub(crate) parent: Option<Expr>,
     pub(crate) follows_from: Option<Expr>,
-    pub(crate) err_level: Option<Ident>,
-    pub(crate) ok_level: Option<Ident>,
+    pub(crate) err_level: Option<TokenStream>,
+    pub(crate) ok_level: Option<TokenStream>,
     pub(crate) slow_nanos: Option<u64>,
     /// A variant of the runtime's `SpanKind`, by name.
     pub(crate) kind: Option<Ident>,
@@ -156,7 +155,7 @@ impl Model {
             name: name(args.name, args.prefix, owner, &function, errors),
             runtime: args.runtime.unwrap_or_else(|| syn::parse_quote!(::obs_runtime)),
             target: args.target,
-            level: level(args.level.as_ref(), errors).unwrap_or_else(|| format_ident!("INFO")),
+            level: level(args.level.as_ref(), errors).unwrap_or_else(|| quote!(__obs::Level::INFO)),
             metric: args.metric.and_then(|metric| metric_name(&metric, errors)),
             labels,
             fields,

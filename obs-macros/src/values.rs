@@ -2,8 +2,8 @@
 
 use crate::args::{LevelArg, SloArg};
 use crate::errors::Errors;
-use proc_macro2::{Ident, Span};
-use quote::format_ident;
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{format_ident, quote};
 use syn::{Expr, ExprArray, Lit, LitStr};
 
 /// Metric names by the Prometheus data model, less the colon, which is for recording rules.
@@ -46,25 +46,19 @@ const LEVELS: &[(&str, &str)] =
     &[("trace", "TRACE"), ("debug", "DEBUG"), ("info", "INFO"), ("warn", "WARN"), ("error", "ERROR")];
 
 /// A level in any of its forms, as the constant of `tracing`'s `Level` that it stands for.
-pub(crate) fn level(given: Option<&LevelArg>, errors: &mut Errors) -> Option<Ident> {
+pub(crate) fn level(given: Option<&LevelArg>, errors: &mut Errors) -> Option<TokenStream> {
+    let named = |name: Ident| quote!(__obs::Level::#name);
     match given? {
-        LevelArg::Word(word) => choice(Some(word), "level", LEVELS, errors),
+        LevelArg::Word(word) => choice(Some(word), "level", LEVELS, errors).map(named),
         LevelArg::Number(number) => {
             let place = number.base10_parse::<usize>().ok().and_then(|number| number.checked_sub(1));
-            let named = place.and_then(|place| LEVELS.get(place));
-            if named.is_none() {
+            let level = place.and_then(|place| LEVELS.get(place));
+            if level.is_none() {
                 errors.on(number, "`level` is 1 for trace to 5 for error, or a word such as \"info\"");
             }
-            named.map(|(_, constant)| format_ident!("{constant}"))
+            level.map(|(_, constant)| named(format_ident!("{constant}")))
         }
-        LevelArg::Path(path) => {
-            let last = path.segments.last().map(|last| last.ident.to_string());
-            let named = LEVELS.iter().find(|(_, constant)| last.as_deref() == Some(constant));
-            if named.is_none() {
-                errors.on(path, "`level` is known when compiling: write one of the words, such as \"info\"");
-            }
-            named.map(|(_, constant)| format_ident!("{constant}"))
-        }
+        LevelArg::Path(path) => Some(quote!(#path)),
     }
 }
 
@@ -105,7 +99,9 @@ pub(crate) fn slo(given: &SloArg, buckets: Option<&ExprArray>, errors: &mut Erro
     if percent.is_none() {
         errors.on(objective, "an objective is a share in per cent, above 0 and below 100, such as `99.9`");
     }
-    Some(Slo { latency_nanos: latency.map(|(_, nanos)| nanos), objective: percent? / 100.0 })
+    // Of 99.9 per cent, 0.999, and not what floats make of that.
+    let objective = (percent? * 1e6).round() / 1e8;
+    Some(Slo { latency_nanos: latency.map(|(_, nanos)| nanos), objective })
 }
 
 /// The number that an expression is.

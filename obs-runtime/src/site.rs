@@ -258,10 +258,10 @@ fn filter_number(filter: LevelFilter) -> u8 {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __obs_site {
-    ($name:expr, $spec:expr, $level:ident, [$($field:expr),*]) => {
+    ($name:expr, $spec:expr, $level:expr, [$($field:expr),*]) => {
         $crate::__private::site!($name, $spec, $level, [$($field),*], $crate::__private::module_path!())
     };
-    ($name:expr, $spec:expr, $level:ident, [$($field:expr),*], $target:expr) => {{
+    ($name:expr, $spec:expr, $level:expr, [$($field:expr),*], $target:expr) => {{
         #[$crate::__private::linkme::distributed_slice($crate::__private::SITES)]
         #[linkme(crate = $crate::__private::linkme)]
         static SITE: $crate::__private::Site = $crate::__private::Site::new(
@@ -269,7 +269,7 @@ macro_rules! __obs_site {
             $crate::__private::Metadata::new(
                 $name,
                 $target,
-                $crate::__private::Level::$level,
+                $level,
                 $crate::__private::Option::Some($crate::__private::file!()),
                 $crate::__private::Option::Some($crate::__private::line!()),
                 $crate::__private::Option::Some($crate::__private::module_path!()),

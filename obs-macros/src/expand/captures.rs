@@ -120,40 +120,44 @@ impl Into {
 
     fn parameter(&mut self, place: usize, pat: &mut Pat, ty: &Type) {
         let drops = may_drop(ty);
-        match pat {
-            Pat::Ident(ident) if ident.subpat.is_none() => self.variable(ident, drops, ty),
-            Pat::Wild(_) => {}
-            _ if !drops => return,
-            Pat::Ident(_) | Pat::Tuple(_) | Pat::TupleStruct(_) | Pat::Struct(_) => {
-                let kept = bound(pat).iter().any(|ident| self.recorded.has(&ident.unraw().to_string()));
-                if !kept && (self.binds || (leaves_a_rest(pat) && !self.captured.is_empty())) {
-                    self.bind_pattern(place, pat);
-                } else {
-                    for name in bound(pat) {
-                        if self.mentioned.has(&name.unraw().to_string()) {
-                            self.capture(&name);
-                        }
-                    }
-                }
-                return;
-            }
-            _ => return,
-        }
         let ignored = match pat {
             Pat::Wild(_) => true,
-            Pat::Ident(ident) => {
+            Pat::Ident(ident) if ident.subpat.is_none() => {
                 let name = ident.ident.to_string();
-                name.starts_with('_') && !self.mentioned.has(&name) && !self.recorded.has(&name)
+                let used = self.mentioned.has(&name) || self.recorded.has(&name);
+                if used || !name.starts_with('_') {
+                    return self.variable(ident, drops, ty);
+                }
+                true
             }
             _ => false,
         };
+        if !drops {
+            return;
+        }
         // Behind what the body drops, it has to be dropped by the body as well.
-        if ignored && drops && (self.binds || !self.captured.is_empty()) {
+        let behind = self.binds || !self.captured.is_empty();
+        if ignored && behind {
             let name = argument(place);
             *pat = syn::parse_quote!(#name);
             if self.binds {
                 self.bind(quote!(let #name = #name;));
             } else {
+                self.capture(&name);
+            }
+        } else if !ignored {
+            self.pattern(place, pat, behind);
+        }
+    }
+
+    fn pattern(&mut self, place: usize, pat: &mut Pat, behind: bool) {
+        let names = bound(pat);
+        let recorded = names.iter().any(|name| self.recorded.has(&name.unraw().to_string()));
+        if !recorded && (self.binds || (behind && leaves_a_rest(pat))) {
+            return self.bind_pattern(place, pat);
+        }
+        for name in names {
+            if self.mentioned.has(&name.unraw().to_string()) {
                 self.capture(&name);
             }
         }

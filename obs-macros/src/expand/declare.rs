@@ -41,16 +41,16 @@ pub(super) fn enter(model: &Model) -> TokenStream {
     });
     let stays = matches!(model.body, Body::Stays | Body::StaysFallible | Body::Closure);
     let (around, inside) = if stays { (within, None) } else { (None, within) };
-    let follows = follows_from
-        .as_ref()
-        .map(|causes| quote_spanned!(causes.span()=> for cause in #causes { #call.follows_from(cause); }));
+    let follows = follows_from.as_ref().map(
+        |causes| quote_spanned!(causes.span()=> for cause in #causes { (&mut #call).follows_from(cause); }),
+    );
     quote! {
         let #site = { #declaration };
         #around
         let mut #call = #runtime::__private::Call::new(#site);
         if #call.on() {
             #inside
-            #call.begin(#runtime::__private::labels() #(#labels)*, &[#(#values),*]);
+            (&mut #call).begin(#runtime::__private::labels() #(#labels)*, &[#(#values),*]);
             #follows
         }
     }
@@ -147,7 +147,7 @@ fn spec(model: &Model) -> TokenStream {
     for (method, level) in [("err_level", &model.err_level), ("ok_level", &model.ok_level)] {
         if let Some(level) = level {
             let method = format_ident!("{method}");
-            with(quote!(#method(__obs::Level::#level)));
+            with(quote!(#method(#level)));
         }
     }
     if let Some(nanos) = model.slow_nanos {
@@ -219,20 +219,20 @@ pub(super) fn leave(model: &Model) -> TokenStream {
     let results = labels.iter().filter_map(|label| {
         let (Label { span, ty, value, .. }, bound) = (label, label.ret.as_ref()?);
         let values = quote_spanned!(*span=> #runtime::__private::values::<#ty>());
-        Some(quote_spanned!(*span=> #call.result_label(#values, &{ let #bound = &#ret; #value });))
+        Some(quote_spanned!(*span=> (&mut #call).result_label(#values, &{ let #bound = &#ret; #value });))
     });
     let leave = match failures {
-        Failures::Never => quote!(#call.leave(#runtime::__private::Verdict::Ok);),
+        Failures::Never => quote!((&mut #call).leave(#runtime::__private::Verdict::Ok);),
         Failures::Unnamed => {
             let outcome = outcome(model);
-            quote!(#call.leave(#runtime::__private::#outcome!(&#ret));)
+            quote!((&mut #call).leave(#runtime::__private::#outcome!(&#ret));)
         }
         Failures::OfNone(at) => {
             let none_fails = quote_spanned!(*at=> #runtime::__private::none_fails);
             let none = local("__none");
             quote! {
                 let #none = #none_fails(&#ret);
-                #call.leave(#runtime::__private::outcome!(&#none));
+                (&mut #call).leave(#runtime::__private::outcome!(&#none));
             }
         }
         Failures::Kinds(kind) => {
@@ -242,7 +242,7 @@ pub(super) fn leave(model: &Model) -> TokenStream {
             let kind = local("__kind");
             quote! {
                 let #kind = #kinds;
-                #call.leave_with_kind(#runtime::__private::outcome!(&#ret), #kind);
+                (&mut #call).leave_with_kind(#runtime::__private::outcome!(&#ret), #kind);
             }
         }
     };

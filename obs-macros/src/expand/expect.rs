@@ -1,10 +1,9 @@
-//! A function that returns a closure, `-> impl Fn(&T) -> u64`: the compiler infers the closure's parameters
-//! from that type, which a body inside a closure of ours would not see. It is said again around the body.
+//! A future that yields a closure, `async fn .. -> impl Fn(&T) -> u64`: the compiler infers the closure's parameters
+//! from that type, which a body inside a future of ours does not see. It is said again around the body.
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 use syn::punctuated::Punctuated;
-use syn::visit_mut::VisitMut;
 use syn::{
     BoundLifetimes, GenericArgument, Lifetime, ParenthesizedGenericArguments, Path, PathArguments,
     ReturnType, Token, Type, TypeParamBound,
@@ -22,7 +21,7 @@ use syn::{
 pub(super) fn expecting(runtime: &Path, output: &Type, body: &TokenStream) -> Option<TokenStream> {
     let mut expect = Expect::new(runtime);
     let shape = expect.value(output);
-    if !expect.closures || expect.unknown {
+    if !expect.closures {
         return None;
     }
     let Expect { parameters, arguments, .. } = expect;
@@ -43,20 +42,11 @@ struct Expect<'a> {
     /// Lifetimes of `for<..>`, which are the bound's own.
     own: Vec<Lifetime>,
     closures: bool,
-    /// There is an `impl Trait` where nothing can stand for it.
-    unknown: bool,
 }
 
 impl<'a> Expect<'a> {
     fn new(runtime: &'a Path) -> Self {
-        Self {
-            runtime,
-            parameters: Vec::new(),
-            arguments: Vec::new(),
-            own: Vec::new(),
-            closures: false,
-            unknown: false,
-        }
+        Self { runtime, parameters: Vec::new(), arguments: Vec::new(), own: Vec::new(), closures: false }
     }
 
     /// A type whose `impl Trait`s become parameters.
@@ -69,23 +59,7 @@ impl<'a> Expect<'a> {
                 let parts: Vec<TokenStream> = tuple.elems.iter().map(|part| self.value(part)).collect();
                 quote!((#(#parts,)*))
             }
-            Type::Path(path) if is_unbounded(path) && mentions_opaque(ty) => {
-                let mut path = path.path.clone();
-                for segment in &mut path.segments {
-                    let PathArguments::AngleBracketed(arguments) = &mut segment.arguments else { continue };
-                    for argument in &mut arguments.args {
-                        if let GenericArgument::Type(inner) = argument {
-                            *inner = Type::Verbatim(self.value(inner));
-                        }
-                    }
-                }
-                quote!(#path)
-            }
-            other => {
-                // A bound on what it is made of could not be kept.
-                self.unknown |= mentions_opaque(other);
-                self.named(other, true)
-            }
+            other => self.named(other, true),
         }
     }
 
@@ -199,23 +173,4 @@ impl<'a> Expect<'a> {
         self.arguments.push(quote!(#ty));
         quote!(#name)
     }
-}
-
-/// Whether the type is known to take anything, so that it takes a parameter of which nothing is known.
-fn is_unbounded(path: &syn::TypePath) -> bool {
-    const UNBOUNDED: &[&str] = &["Result", "Option", "Box", "Rc", "Arc", "Pin", "Vec"];
-    path.qself.is_none()
-        && path.path.segments.last().is_some_and(|last| UNBOUNDED.iter().any(|name| last.ident == name))
-}
-
-fn mentions_opaque(ty: &Type) -> bool {
-    struct Find(bool);
-    impl VisitMut for Find {
-        fn visit_type_impl_trait_mut(&mut self, _: &mut syn::TypeImplTrait) {
-            self.0 = true;
-        }
-    }
-    let mut find = Find(false);
-    find.visit_type_mut(&mut ty.clone());
-    find.0
 }

@@ -10,7 +10,7 @@ use syn::{Block, Expr, ExprReturn};
 // Input:
 //     return left + right;
 // Output:
-//     return { let __ret: u32 = left + right; __call.leave(..); __ret };
+//     return { let __ret: u32 = left + right; (&mut __call).leave(..); __ret };
 /// The body, with its own `return`s, not those of closures in it. One that is half typed stays as it is, and
 /// so do those inside macros: they leave the function with the call still open.
 pub(super) fn with_early_returns(model: &Model, leave: &TokenStream) -> TokenStream {

@@ -79,7 +79,7 @@ fn body_that_stays(model: &Model) -> TokenStream {
 //         let __site = { .. };
 //         let mut __call = ::obs_runtime::__private::Call::enter(__site);
 //         let __ret = ::obs_runtime::__private::body(move || -> Result<u32, ParseIntError> { text.parse() });
-//         __call.leave(::obs_runtime::__private::outcome!(&__ret));
+//         (&mut __call).leave(::obs_runtime::__private::outcome!(&__ret));
 //         return __ret;
 //     }
 fn body_in_closure(model: &Model) -> TokenStream {
@@ -102,17 +102,15 @@ fn body_in_closure(model: &Model) -> TokenStream {
 
 /// The user's body as a closure of the declared type.
 fn closure(model: &Model, prologue: &TokenStream) -> TokenStream {
-    let Model { function, runtime, .. } = model;
-    let output = function.output();
+    let function = &model.function;
     let declared = match &function.sig.output {
         syn::ReturnType::Default => None,
         syn::ReturnType::Type(arrow, _) => {
-            let output = without_impl_trait(output.clone());
+            let output = without_impl_trait(function.output());
             Some(quote!(#arrow #output))
         }
     };
-    let body = expect::expecting(runtime, &output, &function.body);
-    let body = body.as_ref().unwrap_or(&function.body);
+    let body = &function.body;
     let block = braced(function, &quote!(#prologue #body));
     quote_spanned!(function.brace.span.join()=> move || #declared #block)
 }
@@ -127,7 +125,7 @@ fn closure(model: &Model, prologue: &TokenStream) -> TokenStream {
 //         let mut __call = ::obs_runtime::__private::Call::enter(__site);
 //         let __ret: Result<u32, ParseIntError> = { text.parse() };
 //         #[allow(unreachable_code)]
-//         { __call.leave(::obs_runtime::__private::outcome!(&__ret)); return __ret; };
+//         { (&mut __call).leave(::obs_runtime::__private::outcome!(&__ret)); return __ret; };
 //     }
 /// A closure would be the caller that the body sees. What leaves the body early drops `__call`.
 fn fallible_body_that_stays(model: &Model) -> TokenStream {
@@ -155,11 +153,11 @@ fn fallible_body_that_stays(model: &Model) -> TokenStream {
 //     async fn add(left: u32, right: u32) -> u32 {
 //         let __site = { .. };
 //         let mut __call = ::obs_runtime::__private::Call::enter(__site);
-//         let __ret = __call.run(async move {
+//         let __ret = (&mut __call).run(async move {
 //             if false { return ::obs_runtime::__private::never::<u32>(); }
 //             left + right
 //         }).await;
-//         __call.leave(::obs_runtime::__private::outcome!(&__ret));
+//         (&mut __call).leave(::obs_runtime::__private::outcome!(&__ret));
 //         return __ret;
 //     }
 fn body_in_future(model: &Model) -> TokenStream {
@@ -171,7 +169,7 @@ fn body_in_future(model: &Model) -> TokenStream {
     if matches!(output, Type::Never(_)) {
         let body = &function.body;
         let block = braced(function, &quote!(#prologue #body));
-        return function.with(&sig, &quote!(#enter #call.run(async move #block).await));
+        return function.with(&sig, &quote!(#enter (&mut #call).run(async move #block).await));
     }
     // The first `return` fixes the type that every later one, and the last expression, coerce to.
     let pinned = matches!(function.sig.output, syn::ReturnType::Type(..)).then(|| {
@@ -191,7 +189,7 @@ fn body_in_future(model: &Model) -> TokenStream {
         &quote! {
             #enter
             #allow
-            let #ret = #call.run(async move #block).await;
+            let #ret = (&mut #call).run(async move #block).await;
             #leave
             return #ret;
         },
@@ -206,10 +204,10 @@ fn body_in_future(model: &Model) -> TokenStream {
 //     fn add(left: u32, right: u32) -> Pin<Box<dyn Future<Output = u32>>> {
 //         let __site = { .. };
 //         let mut __call = ::obs_runtime::__private::Call::enter(__site);
-//         let __made = __call.make(move || -> Pin<Box<..>> { Box::pin(..) });
+//         let __made = (&mut __call).make(move || -> Pin<Box<..>> { Box::pin(..) });
 //         ::obs_runtime::__private::Box::pin(async move {
-//             let __ret: u32 = __call.run(__made).await;
-//             __call.leave(::obs_runtime::__private::outcome!(&__ret));
+//             let __ret: u32 = (&mut __call).run(__made).await;
+//             (&mut __call).leave(::obs_runtime::__private::outcome!(&__ret));
 //             return __ret;
 //         })
 //     }
@@ -230,7 +228,7 @@ fn body_that_makes(model: &Model, returned: Returned) -> TokenStream {
             let leave = leave(model);
             quote! {
                 async move {
-                    let #ret #yields = #call.run(#made).await;
+                    let #ret #yields = (&mut #call).run(#made).await;
                     #leave
                     return #ret;
                 }
@@ -246,7 +244,7 @@ fn body_that_makes(model: &Model, returned: Returned) -> TokenStream {
         &sig,
         &quote! {
             #enter
-            let #made = #call.make(#run);
+            let #made = (&mut #call).make(#run);
             return #whole;
         },
     )

@@ -112,6 +112,7 @@ impl Call {
     fn open(&mut self, values: &[&dyn Value]) {
         let site = self.site;
         if !subscriber::is_ours() {
+            let _busy = busy::now();
             self.span = if site.spec.span {
                 Open::Foreign(Box::new(Foreign::open(site, values)))
             } else {

@@ -2,7 +2,7 @@
 
 use crate::clock;
 use crate::label::{Dimension, LabelTexts, digits, with_absent};
-use crate::site::{SHARED_METRIC, Site};
+use crate::site::{SHARED_METRIC, Site, Slo};
 use crate::store::{FunctionSnapshot, Series, Shape, functions, outcome, snapshot};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, NoLabelSet};
@@ -36,8 +36,34 @@ pub(super) struct StoreCollector;
 
 impl Collector for StoreCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        families().into_iter().try_for_each(|(stem, family)| family.encode(stem, &mut encoder))
+        families().into_iter().try_for_each(|(stem, family)| family.encode(stem, &mut encoder))?;
+        objectives(&mut encoder)
     }
+}
+
+/// `function_slo_objective_ratio`: what the calls of a function within that latency, in seconds, are compared with.
+fn objectives(encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+    let objectives: BTreeMap<LabelTexts, f64> = functions()
+        .iter()
+        .filter_map(|site| {
+            let Slo { latency_nanos, objective } = site.spec.slo?;
+            #[allow(clippy::cast_precision_loss, reason = "it is a bucket's bound")]
+            let latency = (latency_nanos > 0).then(|| (latency_nanos as f64 / 1e9).to_string());
+            let mut labels: LabelTexts = vec![("function", site.function().into())];
+            labels.extend(latency.map(|latency| ("latency", latency.into())));
+            Some((labels, objective))
+        })
+        .collect();
+    if objectives.is_empty() {
+        return Ok(());
+    }
+    let help = "Share of calls that is to be good, and how long these take at most";
+    let mut gauge =
+        encoder.encode_descriptor("function_slo_objective_ratio", help, None, MetricType::Gauge)?;
+    for (labels, objective) in objectives {
+        ConstGauge::new(objective).encode(gauge.encode_family(&labels)?)?;
+    }
+    Ok(())
 }
 
 /// All observed functions at this moment, by the stem of their metrics.

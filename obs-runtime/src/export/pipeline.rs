@@ -3,6 +3,7 @@
 //! and counted.
 
 use super::delivery::{Delivery, Reporter, Signal};
+use crate::busy::{self, Busy};
 use crate::context::{Stack, with_stack};
 use opentelemetry::{Context, ContextGuard};
 use std::collections::VecDeque;
@@ -125,9 +126,9 @@ impl Pipeline {
 
 /// Makes the thread one of the runtime's own, until the guard is dropped: nothing on it is exported, or exporting
 /// would not end.
-pub(super) fn quiet() -> ContextGuard {
+pub(super) fn quiet() -> (ContextGuard, Busy) {
     with_stack(Stack::set_quiet);
-    Context::enter_telemetry_suppressed_scope()
+    (Context::enter_telemetry_suppressed_scope(), busy::now())
 }
 
 struct Collector<T, S> {

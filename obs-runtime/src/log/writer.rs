@@ -6,6 +6,7 @@
 use super::Format;
 use super::framed;
 use super::output::Writing;
+use crate::busy;
 use crate::rings::{Own, Rings};
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -82,6 +83,8 @@ pub(crate) fn start(format: Format, output: Output) -> io::Result<()> {
         Output::Other(output) => (if format == Format::Auto { Format::Json } else { format }, output),
     };
     let thread = thread::Builder::new().name("obs-log".into()).spawn(move || {
+        // What it calls may be observed: the output, the allocator.
+        let _busy = busy::now();
         // Parked until the static below is there to read.
         while WRITER.get().is_none() {
             thread::park_timeout(BUSY);

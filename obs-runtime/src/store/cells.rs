@@ -136,11 +136,26 @@ fn with_cells(count: impl Fn(&ThreadCells, Add)) {
             cell.store(cell.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
         });
     });
-    if own.is_err() {
-        count(ORPHANS.get_or_init(ThreadCells::new), |cell, more| {
+    if own.is_err()
+        && let Some(cells) = orphans()
+    {
+        count(cells, |cell, more| {
             cell.fetch_add(more, Ordering::Relaxed);
         });
     }
+}
+
+/// The cells of threads that are being torn down, unless they are just being made.
+#[cold]
+fn orphans() -> Option<&'static ThreadCells> {
+    if let Some(cells) = ORPHANS.get() {
+        return Some(cells);
+    }
+    if busy::is_busy() {
+        return None;
+    }
+    let _busy = busy::now();
+    Some(ORPHANS.get_or_init(ThreadCells::new))
 }
 
 /// The cells of a thread that ended, or new ones: once for each thread.

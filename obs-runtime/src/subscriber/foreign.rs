@@ -59,11 +59,13 @@ impl Foreign {
     }
 
     /// Ends the span.
-    pub(crate) fn close(mut self) {
+    pub(crate) fn close(mut self: Box<Self>) {
+        let _busy = busy::now();
         self.exit();
         if let Some(id) = self.id.take() {
-            let _busy = busy::now();
             self.dispatch.try_close(id);
         }
+        // While nobody looks: what frees it may be observed as well.
+        drop(self);
     }
 }
