@@ -4,8 +4,8 @@ pub fn add(left: u32, right: u32) -> u32 {
         use ::obs_runtime::__private as __obs;
         const __NAME: __obs::Name = __obs::concat!(__obs::module_path!(), "::add");
         const __SPEC: __obs::Spec = __obs::Spec::new().stays().infallible();
-        __obs::site!(__NAME, __SPEC, INFO, [])
+        __obs::site!(__NAME, __SPEC, __obs::Level::INFO, [])
     };
     let __call = ::obs_runtime::__private::Call::enter(__site);
-    left + right
+    { left + right }
 }

@@ -4,10 +4,10 @@ pub async fn add(left: u32, right: u32) -> u32 {
         use ::obs_runtime::__private as __obs;
         const __NAME: __obs::Name = __obs::concat!(__obs::module_path!(), "::add");
         const __SPEC: __obs::Spec = __obs::Spec::new().future().infallible();
-        __obs::site!(__NAME, __SPEC, INFO, [])
+        __obs::site!(__NAME, __SPEC, __obs::Level::INFO, [])
     };
     let mut __call = ::obs_runtime::__private::Call::enter(__site);
-    let __ret = __call
+    let __ret = (&mut __call)
         .run(async move {
             if false {
                 return ::obs_runtime::__private::never::<u32>();
@@ -15,6 +15,6 @@ pub async fn add(left: u32, right: u32) -> u32 {
             left + right
         })
         .await;
-    __call.leave(::obs_runtime::__private::Verdict::Ok);
+    (&mut __call).leave(::obs_runtime::__private::Verdict::Ok);
     return __ret;
 }

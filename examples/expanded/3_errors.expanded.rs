@@ -25,7 +25,7 @@ pub fn parse(text: &str) -> Result<u32, ParseError> {
         const __NAME: __obs::Name = __obs::concat!(__obs::module_path!(), "::parse");
         const __SPEC: __obs::Spec = __obs::Spec::new().errors::<ParseError>();
         const _: () = __SPEC.check_budget(__NAME);
-        __obs::site!(__NAME, __SPEC, INFO, [])
+        __obs::site!(__NAME, __SPEC, __obs::Level::INFO, [])
     };
     let mut __call = ::obs_runtime::__private::Call::enter(__site);
     let __ret = ::obs_runtime::__private::body(move || -> Result<u32, ParseError> {
@@ -35,6 +35,6 @@ pub fn parse(text: &str) -> Result<u32, ParseError> {
         text.parse().map_err(|_| ParseError::NotANumber(text.to_owned()))
     });
     let __kind = ::obs_runtime::__private::kind_of::<ParseError, _>(&__ret);
-    __call.leave_with_kind(::obs_runtime::__private::outcome!(& __ret), __kind);
+    (&mut __call).leave_with_kind(::obs_runtime::__private::outcome!(& __ret), __kind);
     return __ret;
 }

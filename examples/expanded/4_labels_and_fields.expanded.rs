@@ -57,11 +57,11 @@ pub async fn charge(
             .errors::<PaymentError>()
             .slow_nanos(500000000);
         const _: () = __SPEC.check_budget(__NAME);
-        __obs::site!(__NAME, __SPEC, INFO, ["order", "amount"])
+        __obs::site!(__NAME, __SPEC, __obs::Level::INFO, ["order", "amount"])
     };
     let mut __call = ::obs_runtime::__private::Call::new(__site);
     if __call.on() {
-        __call
+        (&mut __call)
             .begin(
                 ::obs_runtime::__private::labels()
                     .with(::obs_runtime::__private::values::<Method>(), &method)
@@ -72,7 +72,7 @@ pub async fn charge(
                 ],
             );
     }
-    let __ret = __call
+    let __ret = (&mut __call)
         .run(async move {
             if false {
                 return ::obs_runtime::__private::never::<Result<u64, PaymentError>>();
@@ -81,6 +81,6 @@ pub async fn charge(
         })
         .await;
     let __kind = ::obs_runtime::__private::kind_of::<PaymentError, _>(&__ret);
-    __call.leave_with_kind(::obs_runtime::__private::outcome!(& __ret), __kind);
+    (&mut __call).leave_with_kind(::obs_runtime::__private::outcome!(& __ret), __kind);
     return __ret;
 }

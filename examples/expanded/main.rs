@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 #![allow(missing_docs, reason = "the examples say what they are in a line at the top")]
-#![allow(unreachable_pub, dead_code, reason = "they are written as a library would have them")]
+#![allow(unreachable_pub, dead_code, unused_braces, reason = "they are written as a library would have them")]
 #![allow(clippy::all, clippy::pedantic, reason = "written by a formatter that has a style of its own")]
 
 #[path = "1_sync.rs"]

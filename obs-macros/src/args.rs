@@ -78,6 +78,8 @@ pub(crate) struct Args {
     pub(crate) prefix: Option<TextArg>,
     /// Other macros have rewritten the item by now.
     pub(crate) last: bool,
+    /// Nothing is to be observed.
+    pub(crate) off: bool,
 }
 
 /// A text, as a literal or as a constant.
@@ -191,7 +193,7 @@ impl Args {
     pub(crate) fn or(self, block: &Self) -> Self {
         macro_rules! given_or_of_block {
             ($($setting:ident),* $(,)?) => {
-                Self { $($setting: self.$setting.or_else(|| block.$setting.clone()),)* last: true }
+                Self { $($setting: self.$setting.or_else(|| block.$setting.clone()),)* last: true, off: block.off }
             };
         }
         given_or_of_block!(

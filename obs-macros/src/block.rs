@@ -152,9 +152,9 @@ impl Block {
                 Some(own) if is_skip(&own) => function.into_token_stream(),
                 Some(own) => {
                     let own = Args::parse(own, errors).or(args);
-                    expand::observed(own, function, self.owner.as_deref(), errors)
+                    expand::observed(own, *function, self.owner.as_deref(), errors)
                 }
-                None => expand::observed(args.clone(), function, self.owner.as_deref(), errors),
+                None => expand::observed(args.clone(), *function, self.owner.as_deref(), errors),
             });
         }
         if self.within == Within::Members {

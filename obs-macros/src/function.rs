@@ -14,8 +14,9 @@ use syn::{
 
 /// A function whose body is not parsed: it may be half typed, and still is handed on unchanged.
 pub(crate) struct Function {
-    /// Outer attributes, and the body's inner ones, which act on the function all the same.
     pub(crate) attrs: Vec<Attribute>,
+    /// `#![..]` at the beginning of its body.
+    pub(crate) inner: Vec<Attribute>,
     pub(crate) vis: Visibility,
     pub(crate) sig: Signature,
     pub(crate) body: TokenStream,
@@ -24,7 +25,7 @@ pub(crate) struct Function {
 
 /// A function as it may stand in a trait.
 pub(crate) enum Declared {
-    Function(Function),
+    Function(Box<Function>),
     /// `fn name();`
     Bodiless(TokenStream),
 }
@@ -41,7 +42,7 @@ impl Parse for Function {
         }
         let end = input.fork();
         match input.parse()? {
-            Declared::Function(function) => Ok(function),
+            Declared::Function(function) => Ok(*function),
             Declared::Bodiless(_) => {
                 Err(end.error("`#[observe]` needs a body to observe; put it on the implementation"))
             }
@@ -51,7 +52,7 @@ impl Parse for Function {
 
 impl Parse for Declared {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
-        let mut attrs = input.call(Attribute::parse_outer)?;
+        let attrs = input.call(Attribute::parse_outer)?;
         let vis = input.parse()?;
         let sig: Signature = input.parse()?;
         if let Some(semicolon) = input.parse::<Option<Token![;]>>()? {
@@ -59,11 +60,8 @@ impl Parse for Declared {
         }
         let content;
         let brace = syn::braced!(content in input);
-        for mut inner in content.call(Attribute::parse_inner)? {
-            inner.style = syn::AttrStyle::Outer;
-            attrs.push(inner);
-        }
-        Ok(Self::Function(Function { attrs, vis, sig, body: content.parse()?, brace }))
+        let inner = content.call(Attribute::parse_inner)?;
+        Ok(Self::Function(Box::new(Function { attrs, inner, vis, sig, body: content.parse()?, brace })))
     }
 }
 
@@ -170,9 +168,9 @@ impl Function {
 
     /// The function with another signature and another body.
     pub(crate) fn with(&self, sig: &Signature, body: &TokenStream) -> TokenStream {
-        let Self { attrs, vis, brace, .. } = self;
+        let Self { attrs, inner, vis, brace, .. } = self;
         let mut tokens = quote!(#(#attrs)* #vis #sig);
-        brace.surround(&mut tokens, |inner| body.to_tokens(inner));
+        brace.surround(&mut tokens, |braced| braced.extend(quote!(#(#inner)* #body)));
         tokens
     }
 }

@@ -67,7 +67,7 @@ fn with_a_mistake_the_function_is_still_there() {
             ),
         ),
     ] {
-        let expanded = expand::observe(arguments, &item).to_string();
+        let expanded = expand::observe(&arguments, &item).to_string();
         let kept = item.to_string();
         let name = if kept.contains("Kept") { "struct Kept" } else { "fn kept" };
         assert!(expanded.contains(name), "{expanded}");
@@ -90,7 +90,7 @@ fn expand_file(source: &str) -> String {
 fn expand_item(item: Item) -> TokenStream {
     match item {
         Item::Fn(mut function) => match take_observe(&mut function.attrs) {
-            Some(arguments) => expand::observe(arguments, &function.into_token_stream()),
+            Some(arguments) => expand::observe(&arguments, &function.into_token_stream()),
             None => function.into_token_stream(),
         },
         Item::Enum(mut item) => {

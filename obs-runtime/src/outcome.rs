@@ -72,9 +72,27 @@ pub enum Verdict<'a> {
     },
 }
 
+/// A type whose failures are of that kind.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not fail with a `{K}`",
+    label = "not what the function fails with",
+    note = "`kind` is the error type of the `Result` that the function returns, or of an `Outcome` of your own"
+)]
+pub trait FailsWith<K> {
+    /// Which of the kinds it is, if it is a failure.
+    fn kind(&self) -> Option<usize>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<K: Label, T: Outcome<Error = K>> FailsWith<K> for T {
+    fn kind(&self) -> Option<usize> {
+        self.error().map(Label::index)
+    }
+}
+
 /// Which kind of failure a value is, if it is one.
-pub fn kind_of<K: Label, T: Outcome<Error = K>>(value: &T) -> Option<usize> {
-    value.error().map(Label::index)
+pub fn kind_of<K, T: FailsWith<K>>(value: &T) -> Option<usize> {
+    value.kind()
 }
 
 /// An `Option` whose `None` is a failure.

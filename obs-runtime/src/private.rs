@@ -109,11 +109,8 @@ pub fn body<R>(body: impl FnOnce() -> R) -> R {
 /// For `parent = ..`: inside that span until the guard is dropped. Under a subscriber that is not ours, that is its
 /// matter.
 #[must_use]
-pub fn within<P: Into<Option<Id>>>(parent: impl FnOnce() -> P) -> Within {
-    if !crate::state::running() {
-        return Within(Place::Nowhere);
-    }
-    match parent().into() {
+pub fn within(parent: impl Into<Option<Id>>) -> Within {
+    match parent.into() {
         Some(id) if subscriber::is_ours() => {
             Within(subscriber::enter(&id).map_or(Place::Nowhere, Place::Frame))
         }
@@ -124,6 +121,19 @@ pub fn within<P: Into<Option<Id>>>(parent: impl FnOnce() -> P) -> Within {
         }
         None => within_nothing(),
     }
+}
+
+/// Where it is, if nobody listens.
+#[must_use]
+pub fn nowhere() -> Within {
+    Within(Place::Nowhere)
+}
+
+/// Whether anybody listens.
+#[inline]
+#[must_use]
+pub fn listening() -> bool {
+    crate::state::running()
 }
 
 /// For `parent = None`: inside nothing until the guard is dropped.

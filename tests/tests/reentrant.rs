@@ -20,11 +20,13 @@ static ALLOCATOR: Observed = Observed;
 unsafe impl GlobalAlloc for Observed {
     #[observe(fields(size = layout.size()))]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's to ensure.
         unsafe { System.alloc(layout) }
     }
 
     #[observe]
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's to ensure.
         unsafe { System.dealloc(pointer, layout) }
     }
 }

@@ -113,7 +113,7 @@ impl Into {
         self.captured.push((self.cfg.clone(), name.to_token_stream()));
     }
 
-    fn bind(&mut self, statement: TokenStream) {
+    fn bind(&mut self, statement: &TokenStream) {
         let cfg = &self.cfg;
         self.bound.extend(quote!(#(#cfg)* #statement));
     }
@@ -141,7 +141,7 @@ impl Into {
             let name = argument(place);
             *pat = syn::parse_quote!(#name);
             if self.binds {
-                self.bind(quote!(let #name = #name;));
+                self.bind(&quote!(let #name = #name;));
             } else {
                 self.capture(&name);
             }
@@ -171,7 +171,9 @@ impl Into {
         let behind = self.binds && drops && mentioned;
         if changes || behind || (unused && (self.binds || !self.captured.is_empty())) {
             let mutability = if pat.by_ref.is_some() { None } else { pat.mutability.take() };
-            self.bind(quote!(let #mutability #name = #name;));
+            // With `@ _` no lint takes it for a shadowing of the user's; but none takes it for unused, either.
+            let anything = (mutability.is_none() && mentioned).then(|| quote!(@ _));
+            self.bind(&quote!(let #mutability #name #anything = #name;));
             self.binds |= drops;
         } else if drops && mentioned {
             self.capture(&name);
@@ -182,8 +184,8 @@ impl Into {
     fn bind_pattern(&mut self, place: usize, pat: &mut Pat) {
         let name = argument(place);
         let taken_apart = std::mem::replace(pat, syn::parse_quote!(#name));
-        self.bind(quote!(let #name = #name;));
-        self.bind(quote!(let #taken_apart = #name;));
+        self.bind(&quote!(let #name = #name;));
+        self.bind(&quote!(let #taken_apart = #name;));
         self.binds = true;
     }
 }

@@ -31,19 +31,22 @@ pub(super) fn enter(model: &Model) -> TokenStream {
     });
     let values = field_values(runtime, fields);
     // Left when the call has begun, or, of one that stays on this thread's stack, when it has ended.
-    let within = parent.as_ref().map(|parent| {
-        let within = local("__within");
-        let parent = match parent {
-            Expr::Path(path) if path.path.is_ident("None") => quote!(#runtime::__private::within_nothing()),
-            parent => quote_spanned!(parent.span()=> #runtime::__private::within(|| #parent)),
-        };
-        quote!(let #within = #parent;)
+    let within = parent.as_ref().map(|parent| match parent {
+        Expr::Path(path) if path.path.is_ident("None") => quote!(#runtime::__private::within_nothing()),
+        parent => quote_spanned!(parent.span()=> #runtime::__private::within(#parent)),
     });
+    let guard = local("__within");
     let stays = matches!(model.body, Body::Stays | Body::StaysFallible | Body::Closure);
-    let (around, inside) = if stays { (within, None) } else { (None, within) };
-    let follows = follows_from.as_ref().map(
-        |causes| quote_spanned!(causes.span()=> for cause in #causes { (&mut #call).follows_from(cause); }),
-    );
+    let (around, inside) = match within {
+        Some(within) if stays => {
+            let lazily = quote!(if #runtime::__private::listening() { #within } else { #runtime::__private::nowhere() });
+            (Some(quote!(let #guard = #lazily;)), None)
+        }
+        within => (None, within.map(|within| quote!(let #guard = #within;))),
+    };
+    let follows = follows_from
+        .as_ref()
+        .map(|causes| quote_spanned!(causes.span()=> (&mut #call).follows_from(#causes);));
     quote! {
         let #site = { #declaration };
         #around
@@ -228,10 +231,11 @@ pub(super) fn leave(model: &Model) -> TokenStream {
             quote!((&mut #call).leave(#runtime::__private::#outcome!(&#ret));)
         }
         Failures::OfNone(at) => {
-            let none_fails = quote_spanned!(*at=> #runtime::__private::none_fails);
+            let here = Ident::new("__ret", Span::mixed_site().located_at(*at));
+            let none_fails = quote_spanned!(*at=> #runtime::__private::none_fails(&#here));
             let none = local("__none");
             quote! {
-                let #none = #none_fails(&#ret);
+                let #none = #none_fails;
                 (&mut #call).leave(#runtime::__private::outcome!(&#none));
             }
         }

@@ -22,10 +22,10 @@ use syn::visit_mut::VisitMut;
 use syn::{Expr, ExprReference, Lifetime, Type};
 
 /// Expands `#[observe(arguments)] item`.
-pub(crate) fn observe(arguments: TokenStream, item: &TokenStream) -> TokenStream {
+pub(crate) fn observe(arguments: &TokenStream, item: &TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let args = Args::parse(arguments.clone(), &mut errors);
-    if let Some(later) = order::after_other_macros(&args, &arguments, item) {
+    if let Some(later) = order::after_other_macros(&args, arguments, item) {
         return later;
     }
     let expanded = match errors.keep(Item::parse(item.clone())) {
@@ -37,6 +37,18 @@ pub(crate) fn observe(arguments: TokenStream, item: &TokenStream) -> TokenStream
     quote!(#errors #expanded)
 }
 
+/// Expands the attribute to the item as it was.
+#[cfg_attr(not(obs_off), allow(dead_code, reason = "what `OBS_OFF` is for"))]
+pub(crate) fn plain(item: TokenStream) -> TokenStream {
+    match Item::parse(item.clone()) {
+        // Attributes in it are for its own to read.
+        Ok(Item::Block(block)) => {
+            block.observed(&Args { off: true, ..Args::default() }, &mut Errors::default())
+        }
+        _ => item,
+    }
+}
+
 /// A function with its body observed, or as it was if there is a mistake.
 pub(crate) fn observed(
     args: Args,
@@ -45,6 +57,9 @@ pub(crate) fn observed(
     errors: &mut Errors,
 ) -> TokenStream {
     let plain = function.to_token_stream();
+    if args.off {
+        return plain;
+    }
     Model::build(args, function, owner, errors).map_or(plain, |model| expand(&model))
 }
 
@@ -64,12 +79,12 @@ fn expand(model: &Model) -> TokenStream {
 //     fn add(left: u32, right: u32) -> u32 {
 //         let __site = { .. };
 //         let __call = ::obs_runtime::__private::Call::enter(__site);
-//         left + right
+//         { left + right }
 //     }
 fn body_that_stays(model: &Model) -> TokenStream {
-    let Model { function, .. } = model;
-    let (enter, body) = (enter(model), &function.body);
-    function.with(&function.sig, &quote!(#enter #body))
+    let function = &model.function;
+    let (enter, block) = (enter(model), braced(function, &function.body));
+    function.with(&function.sig, &quote!(#enter #block))
 }
 
 // Input:

@@ -168,16 +168,21 @@ impl Call {
         Running::new(self, future)
     }
 
-    /// Says that the call has to do with another span, which is not its parent: `follows_from`.
-    pub fn follows_from(&mut self, cause: impl Into<Option<Id>>) {
-        let Some(cause) = cause.into() else { return };
+    /// Says that the call has to do with other spans, which are not its parent: `follows_from`.
+    pub fn follows_from<C: Into<Option<Id>>>(&mut self, causes: impl IntoIterator<Item = C>) {
+        for cause in causes.into_iter().filter_map(Into::into) {
+            self.follow(&cause);
+        }
+    }
+
+    fn follow(&mut self, cause: &Id) {
         match &mut self.span {
             Open::Nowhere => {}
             Open::Frame(_) => {
-                subscriber::link_to(&cause, |link| subscriber::note(|notes| notes.link(link, false)))
+                subscriber::link_to(cause, |link| subscriber::note(|notes| notes.link(link, false)));
             }
-            Open::Own(span) => subscriber::link_to(&cause, |link| span.notes.link(link, false)),
-            Open::Foreign(foreign) => foreign.follows_from(&cause),
+            Open::Own(span) => subscriber::link_to(cause, |link| span.notes.link(link, false)),
+            Open::Foreign(foreign) => foreign.follows_from(cause),
         }
     }
 

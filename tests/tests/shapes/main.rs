@@ -4,7 +4,13 @@
 
 #![deny(warnings)]
 #![allow(unreachable_pub, reason = "as they would be in a library")]
-#![allow(clippy::pedantic, reason = "shapes are written as people write them")]
+#![allow(
+    clippy::all,
+    clippy::pedantic,
+    clippy::unwrap_used,
+    clippy::undocumented_unsafe_blocks,
+    reason = "shapes are written as people write them; whether an annotation adds a lint is tested by comparison"
+)]
 
 mod attributes;
 mod blocks;
