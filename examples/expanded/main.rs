@@ -29,10 +29,49 @@ mod labels;
 #[path = "4_labels_and_fields.expanded.rs"]
 mod labels_expanded;
 
+#[path = "5_labels_of_the_result.rs"]
+mod results;
+#[rustfmt::skip]
+#[path = "5_labels_of_the_result.expanded.rs"]
+mod results_expanded;
+
+#[path = "6_impl_block.rs"]
+mod block;
+#[rustfmt::skip]
+#[path = "6_impl_block.expanded.rs"]
+mod block_expanded;
+
+#[path = "7_trait.rs"]
+mod defaults;
+#[rustfmt::skip]
+#[path = "7_trait.expanded.rs"]
+mod defaults_expanded;
+
+#[path = "8_stream.rs"]
+mod streams;
+#[rustfmt::skip]
+#[path = "8_stream.expanded.rs"]
+mod streams_expanded;
+
+#[path = "9_metric_of_its_own.rs"]
+mod metric;
+#[rustfmt::skip]
+#[path = "9_metric_of_its_own.expanded.rs"]
+mod metric_expanded;
+
+#[path = "10_everything_off.rs"]
+mod off;
+#[rustfmt::skip]
+#[path = "10_everything_off.expanded.rs"]
+mod off_expanded;
+
+use futures_core::Stream;
 use futures_executor::block_on;
 use obs_runtime::Label;
 use obs_runtime::metrics::{TextFormat, encode};
 use std::collections::BTreeMap;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
 
 /// Everything that is counted of the functions of a module, by what stands behind its name.
 fn counted(module: &str) -> BTreeMap<String, String> {
@@ -43,6 +82,24 @@ fn counted(module: &str) -> BTreeMap<String, String> {
         .filter_map(|line| line.rsplit_once(' '))
         .map(|(series, value)| (series.replace(&prefix, ""), value.to_owned()))
         .collect()
+}
+
+/// A stream of an iterator's items.
+fn iterated<I: Iterator + Unpin>(items: I) -> impl Stream<Item = I::Item> {
+    struct Iterated<I>(I);
+    impl<I: Iterator + Unpin> Stream for Iterated<I> {
+        type Item = I::Item;
+        fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<I::Item>> {
+            Poll::Ready(self.0.next())
+        }
+    }
+    Iterated(items)
+}
+
+fn drained(stream: impl Stream<Item = u32>) -> u32 {
+    let mut stream = pin!(stream);
+    let next = || block_on(std::future::poll_fn(|cx| stream.as_mut().poll_next(cx)));
+    std::iter::from_fn(next).sum()
 }
 
 /// How often `shop::charge` ended in a way: both modules name it so, and it is one to the reader.
@@ -64,12 +121,21 @@ fn an_expansion_does_what_its_source_does() {
         let (macros, expansion) = (errors::parse(text), errors_expanded::parse(text));
         assert_eq!(format!("{macros:?}"), format!("{expansion:?}"));
     }
-    for (source, expansion) in
-        [("sync", "sync_expanded"), ("future", "future_expanded"), ("errors", "errors_expanded")]
-    {
-        assert!(counted(source).values().any(|count| count != "0"), "{source}");
-        assert_eq!(counted(source), counted(expansion));
+    for key in [1, 9] {
+        assert_eq!(results::load(key), results_expanded::load(key));
+        assert_eq!(metric::look_up(key), metric_expanded::look_up(key));
+        assert_eq!(off::nothing(key), off_expanded::nothing(key));
+        assert_eq!(defaults::Greets::greet(&key), defaults_expanded::Greets::greet(&key));
+        assert_eq!(drained(streams::numbers(key)), drained(streams_expanded::numbers(key)));
     }
+    drop((streams::numbers(1), streams_expanded::numbers(1)));
+    let (mut store, mut expanded) = (block::Store::new(), block_expanded::Store::new());
+    assert_eq!((store.add(1), store.len()), (expanded.add(1), expanded.len()));
+    for source in ["sync", "future", "errors", "results", "block", "defaults", "streams", "metric"] {
+        assert!(counted(source).values().any(|count| count != "0"), "{source}");
+        assert_eq!(counted(source), counted(&format!("{source}_expanded")));
+    }
+    assert!(counted("off").is_empty() && counted("off_expanded").is_empty());
 
     for (amount, labels) in [
         (7, "outcome=\"ok\",method=\"bank\",retry=\"true\""),

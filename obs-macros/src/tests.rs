@@ -93,6 +93,14 @@ fn expand_item(item: Item) -> TokenStream {
             Some(arguments) => expand::observe(&arguments, &function.into_token_stream()),
             None => function.into_token_stream(),
         },
+        Item::Impl(mut block) => match take_observe(&mut block.attrs) {
+            Some(arguments) => expand::observe(&arguments, &block.into_token_stream()),
+            None => block.into_token_stream(),
+        },
+        Item::Trait(mut block) => match take_observe(&mut block.attrs) {
+            Some(arguments) => expand::observe(&arguments, &block.into_token_stream()),
+            None => block.into_token_stream(),
+        },
         Item::Enum(mut item) => {
             let derives_label = item.attrs.iter_mut().any(remove_label_derive);
             let expanded = derives_label.then(|| label::derive(item.to_token_stream()));
@@ -103,7 +111,7 @@ fn expand_item(item: Item) -> TokenStream {
             quote!(#item #expanded)
         }
         // The macros are no longer used once they are expanded.
-        Item::Use(_) => TokenStream::new(),
+        Item::Use(item) if item.to_token_stream().to_string().contains("obs_runtime") => TokenStream::new(),
         other => other.into_token_stream(),
     }
 }

@@ -29,9 +29,9 @@ pub struct Call {
     site: &'static Site,
     started: u64,
     /// The position of the call's labels; those of the result follow when it is there.
-    labels: usize,
-    result: usize,
-    result_labels: usize,
+    labels: u32,
+    result: u32,
+    result_labels: u8,
     progress: Progress,
     /// It began while the thread was unwinding: in a destructor.
     unwinding: bool,
@@ -97,7 +97,8 @@ impl Call {
     /// Begins the call.
     pub fn begin(&mut self, labels: LabelIndex, values: &[&dyn Value]) {
         let Some(shape) = self.site.shape() else { return };
-        self.labels = labels.0;
+        // A future holds the call, so it is small; nobody has more series than this counts.
+        self.labels = u32::try_from(labels.0).unwrap_or(u32::MAX);
         self.progress = Progress::Begun;
         self.unwinding = std::thread::panicking();
         if self.site.spec.metrics {
@@ -144,8 +145,9 @@ impl Call {
     /// Adds a label of the result.
     #[inline]
     pub fn result_label<L>(&mut self, values: Values<L>, label: &L) {
-        self.result = self.result * (values.cardinality() + 1) + values.index(label);
-        self.result_labels += 1;
+        let result = self.result as usize * (values.cardinality() + 1) + values.index(label);
+        self.result = u32::try_from(result).unwrap_or(u32::MAX);
+        self.result_labels = self.result_labels.saturating_add(1);
     }
 
     /// Runs what makes the future, inside the call's span.
@@ -265,9 +267,13 @@ impl Call {
             End::Cancelled => shape.cancelled(),
         };
         // Of a call that did not return, the result's labels all have the value behind their last.
-        let complete = self.result_labels == self.site.spec.result_labels.len();
-        let result = if complete { self.result } else { shape.result_values - 1 };
-        (self.labels * shape.result_values + result) * shape.outcomes + outcome
+        let complete = usize::from(self.result_labels) == self.site.spec.result_labels.len();
+        let result = if complete { self.result as usize } else { shape.result_values - 1 };
+        (self.labels as usize)
+            .saturating_mul(shape.result_values)
+            .saturating_add(result)
+            .saturating_mul(shape.outcomes)
+            .saturating_add(outcome)
     }
 }
 

@@ -25,6 +25,7 @@ mod parameters;
 mod receivers;
 mod results;
 mod returned;
+mod sizes;
 
 use obs_tests::recorder;
 
