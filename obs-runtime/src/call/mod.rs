@@ -77,7 +77,6 @@ impl Call {
     }
 
     /// A call without labels and fields, begun if anybody listens.
-    #[inline]
     #[must_use]
     pub fn enter(site: &'static Site) -> Self {
         let mut call = Self::new(site);
@@ -198,7 +197,6 @@ impl Call {
     }
 
     /// Ends the call: the function has returned.
-    #[inline]
     pub fn leave(&mut self, verdict: Verdict<'_>) {
         if self.progress != Progress::Silent {
             let end = match verdict {
@@ -210,7 +208,6 @@ impl Call {
     }
 
     /// As [`leave`](Self::leave), of a function whose failures are told apart by the error's label.
-    #[inline]
     pub fn leave_with_kind(&mut self, verdict: Verdict<'_>, kind: Option<usize>) {
         self.leave(match (verdict, kind) {
             (Verdict::Error { error, type_name, .. }, Some(kind)) => {

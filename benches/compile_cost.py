@@ -1,0 +1,106 @@
+"""What 1,000 annotated functions cost to compile, beside the same annotated by others: CPU seconds of the build of
+that crate alone, and bytes of text for each function over the plain ones.
+
+    compile_cost.py [--functions N] [--profile debug|release ...]
+"""
+
+import argparse
+import os
+import resource
+import subprocess
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+KINDS = {
+    "plain": ("", ""),
+    "obs": ("#[obs_runtime::observe]", f'obs-runtime = {{ path = "{ROOT}/obs-runtime", default-features = false }}'),
+    "tracing": ("#[tracing::instrument(skip_all, err)]", 'tracing = "0.1.44"'),
+    "autometrics": ("#[autometrics::autometrics]", 'autometrics = { version = "3.0.0", features = ["prometheus-exporter"] }'),
+}
+FUNCTION = """
+{attribute}
+#[inline(never)]
+pub {asyncness} fn function_{n}(a: u64, text: &str) -> Result<u64, std::num::ParseIntError> {{
+    let parsed: u64 = text.parse()?;
+    {wait}
+    Ok(parsed.wrapping_mul(a).wrapping_add({n}))
+}}
+"""
+
+
+def source(attribute, count, asyncness):
+    wait = "std::future::ready(()).await;" if asyncness else ""
+    functions = [FUNCTION.format(attribute=attribute, asyncness=asyncness, n=n, wait=wait) for n in range(count)]
+    call = "run(function_{n}(a, &text))" if asyncness else "function_{n}(a, &text)"
+    calls = "\n".join(f"    sum += {call.format(n=n)}.unwrap_or(1);" for n in range(count))
+    return "".join(functions) + f"""
+#[allow(dead_code)]
+#[inline(never)]
+fn run<T>(future: impl std::future::Future<Output = T>) -> T {{
+    let mut future = Box::pin(future);
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    loop {{
+        if let std::task::Poll::Ready(value) = future.as_mut().poll(&mut context) {{
+            return value;
+        }}
+    }}
+}}
+
+fn main() {{
+    let (a, text) = (std::env::args().count() as u64, std::env::args().next().unwrap_or_default());
+    let mut sum = 0;
+{calls}
+    println!("{{sum}}");
+}}
+"""
+
+
+def measured(command, **more):
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(command, check=True, capture_output=True, **more)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def text_bytes(binary):
+    line = subprocess.run(["size", binary], check=True, capture_output=True, text=True).stdout.splitlines()[1]
+    return int(line.split()[0])
+
+
+def build(directory, kind, count, asyncness, profile):
+    attribute, dependency = KINDS[kind]
+    (directory / "src").mkdir(parents=True, exist_ok=True)
+    (directory / "Cargo.toml").write_text(
+        f'[package]\nname = "cost"\nversion = "0.0.0"\nedition = "2021"\n[dependencies]\n{dependency}\n[workspace]\n'
+        "[profile.dev]\nincremental = false\n"
+    )
+    command = ["cargo", "build", "-q"] + (["--release"] if profile == "release" else [])
+    main = directory / "src/main.rs"
+    # What it depends on is built first, so that it does not count.
+    main.write_text(source(attribute, 1, asyncness))
+    measured(command, cwd=directory)
+    base = text_bytes(directory / "target" / profile / "cost")
+    main.write_text(source(attribute, count, asyncness))
+    seconds = measured(command, cwd=directory)
+    return seconds, text_bytes(directory / "target" / profile / "cost") - base
+
+
+arguments = argparse.ArgumentParser()
+arguments.add_argument("--functions", type=int, default=1000)
+arguments.add_argument("--profile", nargs="+", default=["debug", "release"])
+arguments = arguments.parse_args()
+os.environ.pop("CARGO_TARGET_DIR", None)
+print(f"| {arguments.functions} functions | profile | CPU s | over plain | bytes each over plain |\n|---|---|---|---|---|")
+with tempfile.TemporaryDirectory() as scratch:
+    for asyncness in ["", "async"]:
+        for profile in arguments.profile:
+            plain = None
+            for kind in KINDS:
+                seconds, text = build(Path(scratch) / kind, kind, arguments.functions, asyncness, profile)
+                plain = plain or (seconds, text)
+                over = (text - plain[1]) / arguments.functions
+                print(
+                    f"| {asyncness or 'sync'} {kind} | {profile} | {seconds:.1f} | {seconds - plain[0]:.1f} | {over:.0f} |",
+                    flush=True,
+                )
