@@ -22,9 +22,9 @@ use proc_macro::TokenStream;
 
 /// Observes a function: its logs, its rate, errors and duration, and its span.
 ///
-/// Works on synchronous and `async` functions and methods. Every call ends in one of four outcomes,
-/// the same in the metric, the span and the log line: `ok`, `error` (a `Result` that is `Err`),
-/// `panic`, and `cancelled` (an `async` call dropped before it was ready).
+/// Works on every function and method but `const fn`s, and on `impl`, `trait` and `mod` blocks for all functions in
+/// them. Every call ends in one of four outcomes, the same in the metric, the span and the log line: `ok`, `error`
+/// (a `Result` that is `Err`), `panic`, and `cancelled` (an `async` call dropped before it was ready).
 ///
 /// ```
 /// use obs_runtime::{Label, observe};
@@ -53,20 +53,51 @@ use proc_macro::TokenStream;
 ///
 /// | argument | meaning | default |
 /// |---|---|---|
-/// | `name = "…"` | the span's name and the `function` label, segments separated by `::` | `module::path::function` |
+/// | `name = "…"` | the span's name and the `function` label, segments separated by `::`, or a constant; on a block, what goes before the names of its functions | `module::path::Type::function`, with the type where the attribute is on its block |
 /// | `metric = "…"` | metric families of this name instead of the shared `function_*` ones | `function` |
 /// | `labels(a, b: T = expr, c: T = ret => expr)` | metric labels: a parameter, an expression over the parameters, an expression over a reference to the return value | none |
 /// | `fields(x, %y, ?z, k = expr)` | span and log context: a parameter, by its `Display`, by its `Debug`, any expression | none |
 /// | `err(kind = T, level = "…")` | failures counted by the variant of `T`, the error type; level of the failure's log line | one kind, `"error"` |
+/// | `err(none)` | a `None` is a failure | it is not |
 /// | `ok(level = "…")` | level of the success line | `"debug"` |
 /// | `slow = "…"` | a call that takes at least this long is logged at WARN: `"500ms"`, `"1.5s"` | off |
-/// | `level = "…"` | level of the span | `"info"` |
-/// | `target = "…"` | target of the span and its log lines | `module_path!()` |
+/// | `level = "…"` | level of the span: a word, a number from 1 for trace to 5 for error, or `Level::INFO` | `"info"` |
+/// | `target = "…"` | target of the span and its log lines, or a constant | `module_path!()` |
+/// | `parent = expr` | the span that this one is below, or `None`, instead of the one that the call is in | where it is called |
+/// | `follows_from = expr` | spans that this one has to do with: links | none |
 /// | `kind = "…"` | OpenTelemetry span kind: `internal`, `server`, `client`, `producer`, `consumer` | `"internal"` |
 /// | `buckets = [..]` | upper bounds of the duration histogram in seconds, ascending | 5 ms to 10 s |
+/// | `slo(latency = "…", objective = 99.9)` | a service-level objective: so many per cent of calls are good, and, if said, within a latency that is one of the buckets; it is the gauge `function_slo_objective_ratio` | none |
 /// | `budget = N` | how many combinations of labels and outcomes this function may have | 300 |
 /// | `no_span`, `no_metrics`, `no_log` | switches one signal off | all on |
+/// | `skip_all`, `skip(a, b)` | as in `tracing`: parameters that are not recorded. None are that are not named | |
 /// | `crate = path` | where `obs_runtime` lives: an absolute path | `::obs_runtime` |
+///
+/// # Blocks
+///
+/// On a block, the arguments are those of each function in it. `#[observe(..)]` on one of them goes before, setting by
+/// setting, and `#[observe(skip)]` leaves it out. `const fn`s are passed over.
+///
+/// ```
+/// use obs_runtime::observe;
+///
+/// struct Store(Vec<u32>);
+///
+/// #[observe(level = "debug")]
+/// impl Store {
+///     const fn new() -> Self { Self(Vec::new()) }
+///
+///     fn add(&mut self, item: u32) -> Result<(), String> {       // `module::Store::add`
+///         if self.0.len() > 10 { Err("full".into()) } else { Ok(self.0.push(item)) }
+///     }
+///
+///     #[observe(slow = "10ms")]
+///     async fn save(&self) {}
+///
+///     #[observe(skip)]
+///     fn len(&self) -> usize { self.0.len() }
+/// }
+/// ```
 ///
 /// # Which line a failure has
 ///
@@ -75,10 +106,17 @@ use proc_macro::TokenStream;
 /// first line was written and is at least as severe as the caller's would be. Metrics and spans count the
 /// failure at every level. A panic is logged at ERROR, a cancelled call at WARN, each by the same rule.
 ///
-/// # Functions that return futures
+/// # What is a failure
+///
+/// An `Err`, by whatever alias of `Result`; a type of your own that implements `obs_runtime::Outcome` says so itself;
+/// a `None` on request. In a `#[track_caller]` function, whose body can't be moved, an error that `?` returns is seen
+/// to be one, and not which.
+///
+/// # Functions that return futures and streams
 ///
 /// A function that is not `async` but returns `impl Future` or `Pin<Box<dyn Future>>`, such as
-/// `#[async_trait]` makes, begins when it is called and ends when its future does.
+/// `#[async_trait]` makes, begins when it is called and ends when its future does. A stream, likewise, is timed to its
+/// end, its items are counted in the field `items`, and its last item says whether it failed.
 ///
 /// # Labels are bounded
 ///
@@ -89,8 +127,20 @@ use proc_macro::TokenStream;
 ///
 /// # What the function keeps
 ///
-/// Its signature, attributes and docs stay as written; the body runs inside a closure (or an `async`
-/// block) of the declared return type. Argument values are recorded only where named in `fields`.
+/// All of it: signature, attributes and docs, types and what is inferred from them, borrows, the order in which
+/// parameters and locals are dropped, the place of a panic, lints. A body whose return type can't be a failure stays
+/// where it is; another moves into a closure, or an `async` block, of the declared return type. A future grows by some
+/// 80 bytes, and by those of its parameters once more that it hands on before it first waits. Argument values are
+/// recorded only where named in `fields`. A function that runs inside the runtime, an allocator say, is passed over
+/// there.
+///
+/// # Other attributes
+///
+/// Those that are no macros stay. Above a macro that rewrites the function, `#[observe]` lets it go first.
+///
+/// # Off
+///
+/// With the environment variable `OBS_OFF` set, every annotation compiles to the plain function.
 #[proc_macro_attribute]
 pub fn observe(arguments: TokenStream, item: TokenStream) -> TokenStream {
     if cfg!(obs_off) {
