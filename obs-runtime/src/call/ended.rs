@@ -38,7 +38,7 @@ pub(super) struct Ended<'a> {
     /// In ticks.
     pub(super) from: u64,
     pub(super) until: u64,
-    pub(super) details: Details,
+    pub(super) details: Option<Details>,
 }
 
 impl Ended<'_> {
@@ -48,14 +48,15 @@ impl Ended<'_> {
     }
 
     /// Says all there is to say, and leaves the call's frame.
-    pub(super) fn conclude(self, frame: FrameKey, failures: Failures, mut notes: Notes) {
+    pub(super) fn conclude(mut self, frame: FrameKey, failures: Failures, mut notes: Notes) {
+        let details = self.details.take().unwrap_or_default();
         // First, for it runs the user's code, which may ask for the span.
         let mut error = self.end.error(self.site);
         let id = with_stack(|stack| stack.frame(frame).and_then(|frame| frame.id)).flatten();
         if let Some((id, recorded)) = id.and_then(|id| Some((id, subscriber::recorded(id)?))) {
             with_stack(|stack| stack.record(id, &recorded));
         }
-        let handed_on = self.handed_on(frame, failures, error.as_ref());
+        let handed_on = self.handed_on(frame, failures, error.as_ref(), &details);
         if let Some(error) = error.as_mut().filter(|_| handed_on.is_some()) {
             // The span below that failed first has the exception.
             error.exception = None;
@@ -63,7 +64,7 @@ impl Ended<'_> {
         // The call below that failed first has logged it.
         let level = if handed_on.is_some() { Level::DEBUG } else { self.level() };
         if self.logs(level) {
-            self.log(level, error.as_ref());
+            self.log(level, error.as_ref(), &details);
         }
         let written = error.as_ref().filter(|_| self.logs(self.level()));
         let failure = handed_on.or_else(|| written.map(|error| Failure::new(&error.text, self.level())));
@@ -85,9 +86,9 @@ impl Ended<'_> {
         notes.append(&mut left.notes);
         trace::submit(Finished {
             metadata: &self.site.metadata,
-            name: self.details.name,
-            attributes: self.details.attributes,
-            counted: self.details.counted,
+            name: details.name,
+            attributes: details.attributes,
+            counted: details.counted,
             call: Some((self.site, self.series)),
             trace,
             parent: left.parent.map(|parent| (parent.span_id, parent.remote)),
@@ -107,6 +108,7 @@ impl Ended<'_> {
         frame: FrameKey,
         mut failures: Failures,
         error: Option<&SpanError>,
+        details: &Details,
     ) -> Option<Failure> {
         let (error, level) = (error?, self.level());
         with_stack(|stack| {
@@ -119,7 +121,7 @@ impl Ended<'_> {
                 return below.then(|| Failure::new(&error.text, level));
             }
             failures.append(&mut stack.take_failures(frame));
-            if self.details.reports_others {
+            if details.reports_others {
                 return failures.any(level);
             }
             failures.handed_on(&error.text, level)
@@ -128,8 +130,8 @@ impl Ended<'_> {
     }
 
     #[cfg(feature = "log")]
-    fn labels(&self) -> crate::label::LabelTexts {
-        let shape = self.site.shape().filter(|_| self.details.attributes.is_empty());
+    fn labels(&self, details: &Details) -> crate::label::LabelTexts {
+        let shape = self.site.shape().filter(|_| details.attributes.is_empty());
         shape.map(|shape| self.site.labels(shape, self.series)).unwrap_or_default()
     }
 
@@ -157,7 +159,7 @@ impl Ended<'_> {
     }
 
     #[cfg(feature = "log")]
-    fn log(&self, level: Level, error: Option<&SpanError>) {
+    fn log(&self, level: Level, error: Option<&SpanError>, details: &Details) {
         let function = self.site.function();
         let name = function.rsplit("::").next().unwrap_or(function);
         let happened = match self.end {
@@ -170,20 +172,20 @@ impl Ended<'_> {
         crate::log::call_ended(&crate::log::CallEnded {
             level,
             target: self.site.metadata.target(),
-            message: format_args!("{} {happened}", self.details.name.as_deref().unwrap_or(name)),
+            message: format_args!("{} {happened}", details.name.as_deref().unwrap_or(name)),
             ended: self.until,
             outcome: self.end.name(),
             error: error.filter(|_| !matches!(self.end, End::Cancelled)),
-            labels: self.labels(),
-            attributes: &self.details.attributes,
-            counted: self.details.counted.as_ref(),
+            labels: self.labels(details),
+            attributes: &details.attributes,
+            counted: details.counted.as_ref(),
             nanos: crate::clock::nanos(self.ticks()),
         });
     }
 
     #[cfg(not(feature = "log"))]
     #[allow(clippy::unused_self, reason = "as with the feature")]
-    fn log(&self, _: Level, _: Option<&SpanError>) {}
+    fn log(&self, _: Level, _: Option<&SpanError>, _: &Details) {}
 }
 
 impl End<'_> {

@@ -203,7 +203,7 @@ impl Call {
                 Verdict::Ok => End::Ok,
                 Verdict::Error { kind, error, type_name } => End::Error { kind, error, type_name },
             };
-            self.end(end, Details::default());
+            self.end(end, None);
         }
     }
 
@@ -218,7 +218,7 @@ impl Call {
     }
 
     /// Ends the call, with what else there is to say of it.
-    pub(crate) fn end(&mut self, end: End<'_>, details: Details) {
+    pub(crate) fn end(&mut self, end: End<'_>, details: Option<Details>) {
         let ended = clock::now();
         self.progress = Progress::Silent;
         let Some(shape) = self.site.shape() else { return };
@@ -266,11 +266,9 @@ impl Call {
         // Of a call that did not return, the result's labels all have the value behind their last.
         let complete = usize::from(self.result_labels) == self.site.spec.result_labels.len();
         let result = if complete { self.result as usize } else { shape.result_values - 1 };
-        (self.labels as usize)
-            .saturating_mul(shape.result_values)
-            .saturating_add(result)
-            .saturating_mul(shape.outcomes)
-            .saturating_add(outcome)
+        // Numbers that are too large are those of no series.
+        let combination = (self.labels as usize).wrapping_mul(shape.result_values).wrapping_add(result);
+        combination.wrapping_mul(shape.outcomes).wrapping_add(outcome)
     }
 }
 
@@ -303,7 +301,7 @@ impl Call {
 impl Drop for Call {
     fn drop(&mut self) {
         if let Some(end) = self.dropped() {
-            self.end(end, Details::default());
+            self.end(end, None);
         }
     }
 }

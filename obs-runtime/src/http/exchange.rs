@@ -129,7 +129,7 @@ impl Exchange {
     }
 
     fn end(&mut self, end: End<'_>) {
-        self.call.end(end, std::mem::take(&mut self.details));
+        self.call.end(end, Some(std::mem::take(&mut self.details)));
     }
 }
 

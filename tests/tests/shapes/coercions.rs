@@ -42,6 +42,18 @@ async fn source_in_a_future(error: &std::io::Error) -> Option<&(dyn Error + 'sta
 }
 
 #[observe]
+#[rustfmt::skip]
+fn in_one_line(n: u32) -> u32 { n }
+
+#[observe]
+#[rustfmt::skip]
+fn fallible_in_one_line(n: u32) -> Result<u32, String> { Ok(n) }
+
+#[observe]
+#[rustfmt::skip]
+async fn future_in_one_line(n: u32) -> u32 { n }
+
+#[observe]
 fn pointer() -> fn(&str) -> usize {
     |text| text.len()
 }
@@ -152,6 +164,7 @@ fn types_are_coerced_and_inferred_as_ever() {
     assert_eq!(run(is_send(unsized_in_a_future(false))).unwrap().to_string(), "7");
     let error = std::io::Error::other("x");
     assert!(source(&error).is_some() && run(source_in_a_future(&error)).is_some());
+    assert_eq!((in_one_line(1), fallible_in_one_line(1), run(future_in_one_line(1))), (1, Ok(1), 1));
     assert_eq!(pointer()("abc"), 3);
     assert_eq!(closure(1)(&"abc"), 4);
     assert_eq!(closure_in_a_result(1).unwrap()(&"abc"), 4);

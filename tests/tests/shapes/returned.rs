@@ -27,7 +27,7 @@ fn by_alias(text: &str) -> futures_util::future::BoxFuture<'_, Result<usize, ()>
 
 #[observe]
 fn of_what_it_borrows<'a>(text: &'a str) -> futures_util::future::BoxFuture<'static, Result<(), &'a str>> {
-    let _ = text;
+    assert!(text.len() < 9);
     Box::pin(async { Ok(()) })
 }
 
