@@ -54,6 +54,16 @@ fn fallible_in_one_line(n: u32) -> Result<u32, String> { Ok(n) }
 async fn future_in_one_line(n: u32) -> u32 { n }
 
 #[observe]
+fn returns(n: u32) -> u32 {
+    return n;
+}
+
+#[observe]
+async fn returns_in_a_future(n: u32) -> Result<u32, ()> {
+    return Ok(n);
+}
+
+#[observe]
 fn pointer() -> fn(&str) -> usize {
     |text| text.len()
 }
@@ -165,6 +175,7 @@ fn types_are_coerced_and_inferred_as_ever() {
     let error = std::io::Error::other("x");
     assert!(source(&error).is_some() && run(source_in_a_future(&error)).is_some());
     assert_eq!((in_one_line(1), fallible_in_one_line(1), run(future_in_one_line(1))), (1, Ok(1), 1));
+    assert_eq!((returns(1), run(returns_in_a_future(1))), (1, Ok(1)));
     assert_eq!(pointer()("abc"), 3);
     assert_eq!(closure(1)(&"abc"), 4);
     assert_eq!(closure_in_a_result(1).unwrap()(&"abc"), 4);
