@@ -24,7 +24,7 @@ pub fn parse(text: &str) -> Result<u32, ParseError> {
         use ::obs_runtime::__private as __obs;
         const __NAME: __obs::Name = __obs::concat!(__obs::module_path!(), "::parse");
         const __SPEC: __obs::Spec = __obs::Spec::new().errors::<ParseError>();
-        const _: () = __SPEC.check_budget(__NAME);
+        const _: () = (&__SPEC).check_budget(__NAME);
         __obs::site!(__NAME, __SPEC, __obs::Level::INFO, [])
     };
     let mut __call = ::obs_runtime::__private::Call::enter(__site);

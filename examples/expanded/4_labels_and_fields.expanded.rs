@@ -56,11 +56,11 @@ pub async fn charge(
             )
             .errors::<PaymentError>()
             .slow_nanos(500000000);
-        const _: () = __SPEC.check_budget(__NAME);
+        const _: () = (&__SPEC).check_budget(__NAME);
         __obs::site!(__NAME, __SPEC, __obs::Level::INFO, ["order", "amount"])
     };
     let mut __call = ::obs_runtime::__private::Call::new(__site);
-    if __call.on() {
+    if (&__call).on() {
         (&mut __call)
             .begin(
                 ::obs_runtime::__private::labels()

@@ -26,7 +26,7 @@ pub fn load(key: u32) -> u32 {
         const __SPEC: __obs::Spec = __obs::Spec::new()
             .result_labels(&[__obs::values::<Found>().named("found")])
             .infallible();
-        const _: () = __SPEC.check_budget(__NAME);
+        const _: () = (&__SPEC).check_budget(__NAME);
         __obs::site!(__NAME, __SPEC, __obs::Level::INFO, [])
     };
     let mut __call = ::obs_runtime::__private::Call::enter(__site);

@@ -145,7 +145,7 @@ impl Block {
                 Declared::Bodiless(declaration) => return Ok(declaration),
             };
             function.attrs.retain(|attribute| !is_observe(attribute));
-            if function.sig.constness.is_some() {
+            if function.sig.constness.is_some() || function.is_naked() {
                 return Ok(function.into_token_stream());
             }
             return Ok(match own {

@@ -102,16 +102,28 @@ impl Function {
             return Runs::Async;
         }
         let output = self.output();
+        if self.tracks_caller() {
+            // What is returned can't be made elsewhere.
+            return Runs::Sync;
+        }
+        let lifetimes = lifetimes(&output);
         match returned(&output) {
             // Box in box: what is in the inner one would have to live as long as the outer one.
-            Some((_, Some(yields)))
-                if lifetimes(&output).contains("static") && !lifetimes(&yields).is_empty() =>
-            {
-                Runs::Sync
-            }
+            Some(_) if lifetimes.contains("static") && lifetimes.len() > 1 => Runs::Sync,
             Some((returned, _)) => Runs::Returns(returned),
             None => Runs::Sync,
         }
+    }
+
+    /// Whether its body is not Rust.
+    pub(crate) fn is_naked(&self) -> bool {
+        self.attrs.iter().any(|attribute| {
+            let unsafe_naked = match &attribute.meta {
+                syn::Meta::List(list) => list.tokens.to_string() == "naked",
+                _ => false,
+            };
+            attribute.path().is_ident("naked") || (attribute.path().is_ident("unsafe") && unsafe_naked)
+        })
     }
 
     /// Whether its body asks who called it.
@@ -235,8 +247,7 @@ fn returned(ty: &Type) -> Option<(Returned, Option<Type>)> {
             let others: Vec<String> = opaque.bounds.iter().filter_map(trait_name).collect();
             let kept = ["Future", "Stream", "Send", "Sync", "Unpin"];
             let all_kept = others.iter().all(|name| kept.contains(&name.as_str()));
-            let boxed = kind == Lasting::Future && others.iter().any(|name| name == "Unpin");
-            all_kept.then_some((Returned { kind, boxed }, item))
+            all_kept.then_some((Returned { kind, boxed: false }, item))
         }
         Type::Path(path) => {
             let last = path.path.segments.last()?;
@@ -246,8 +257,14 @@ fn returned(ty: &Type) -> Option<(Returned, Option<Type>)> {
                 let Type::Path(boxed) = peeled(argument?) else { return None };
                 let boxed = boxed.path.segments.last().filter(|last| last.ident == "Box")?;
                 let Type::TraitObject(object) = peeled(type_arguments(boxed).next()?) else { return None };
-                return lasting_bound(&object.bounds)
-                    .map(|(kind, item)| (Returned { kind, boxed: true }, item));
+                // What stands in its place is sent where its parts are, but has no more to it.
+                let kept = object
+                    .bounds
+                    .iter()
+                    .filter_map(trait_name)
+                    .all(|name| ["Future", "Stream", "Send", "Sync", "Unpin"].contains(&name.as_str()));
+                let (kind, item) = lasting_bound(&object.bounds).filter(|_| kept)?;
+                return Some((Returned { kind, boxed: true }, item));
             }
             // As in `futures`: a lifetime, and what it yields.
             let kind = match last.ident.to_string().as_str() {
@@ -255,8 +272,9 @@ fn returned(ty: &Type) -> Option<(Returned, Option<Type>)> {
                 "BoxStream" | "LocalBoxStream" => Lasting::Stream,
                 _ => return None,
             };
-            let known = has_lifetime(last) && arguments.next().is_none();
-            known.then(|| (Returned { kind, boxed: true }, argument.cloned()))
+            // An alias of that name may yield something else.
+            let known = has_lifetime(last) && argument.is_some() && arguments.next().is_none();
+            known.then_some((Returned { kind, boxed: true }, None))
         }
         _ => None,
     }
@@ -295,11 +313,12 @@ fn lasting_bound<P>(bounds: &Punctuated<TypeParamBound, P>) -> Option<(Lasting, 
             "Stream" => (Lasting::Stream, "Item"),
             _ => return None,
         };
-        let PathArguments::AngleBracketed(arguments) = &last.arguments else { return Some((kind, None)) };
+        // A trait of that name that says nothing of what it yields may be the user's own.
+        let PathArguments::AngleBracketed(arguments) = &last.arguments else { return None };
         let named = arguments.args.iter().find_map(|argument| match argument {
             GenericArgument::AssocType(yielded) if yielded.ident == yields => Some(yielded.ty.clone()),
             _ => None,
         });
-        Some((kind, named))
+        Some((kind, Some(named?)))
     })
 }

@@ -202,6 +202,12 @@ fn check_function(function: &Function, errors: &mut Errors) {
             "a `const fn` can't be observed: it may run in the compiler; drop `const`, or observe its caller",
         );
     }
+    if function.is_naked() {
+        errors.on(
+            &function.sig.ident,
+            "a naked function has no body that could be observed; observe its caller",
+        );
+    }
     if let Some(variadic) = &function.sig.variadic {
         errors.on(variadic, "a C-variadic function can't be observed; observe its caller");
     }

@@ -5,7 +5,7 @@ pub use crate::__obs_names as names;
 pub use crate::__obs_outcome as outcome;
 pub use crate::__obs_shown_outcome as shown_outcome;
 pub use crate::__obs_site as site;
-pub use crate::call::{Call, Running, Streamed};
+pub use crate::call::{Call, Made, Running, Streamed};
 use crate::context::{FrameKey, with_stack};
 pub use crate::label::{Dimension, LabelIndex, MetricLabel, Values, nth, values};
 pub use crate::outcome::{DisplayRef, ErrorRef, Verdict, kind_of, none_fails, probe};

@@ -53,6 +53,7 @@ pub struct Spec {
     pub(crate) fallible: bool,
     pub(crate) future: bool,
     pub(crate) stays: bool,
+    pub(crate) early_is_ok: bool,
     pub(crate) slo: Option<Slo>,
     pub(crate) span: bool,
     pub(crate) metrics: bool,
@@ -87,6 +88,7 @@ impl Spec {
             fallible: true,
             future: false,
             stays: false,
+            early_is_ok: false,
             slo: None,
             span: true,
             metrics: true,
@@ -152,6 +154,8 @@ setters! {
     future() future = true;
     /// A body that was not moved into a closure, and may be left early.
     stays() stays = true;
+    /// Leaving such a body early is no failure, as far as can be seen.
+    early_is_ok() early_is_ok = true;
     /// `slo(..)`
     slo(slo: Slo) slo = Some(slo);
     /// `no_span`

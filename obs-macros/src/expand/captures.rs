@@ -33,7 +33,6 @@ pub(super) struct Captures {
 impl Captures {
     pub(super) fn of(model: &Model) -> Self {
         let function = &model.function;
-        let future = function.sig.asyncness.is_some();
         let mut sig = function.sig.clone();
         let mentioned = Mentioned::of(&function.body);
         let mut recorded = Mentioned::default();
@@ -43,8 +42,8 @@ impl Captures {
             recorded.add(value.to_token_stream());
         });
         let (captured, bound) = (Vec::new(), TokenStream::new());
-        let cfg = Vec::new();
-        let mut into = Into { future, mentioned, recorded, captured, cfg, bound, binds: false };
+        let (cfg, lints) = (Vec::new(), Vec::new());
+        let mut into = Into { mentioned, recorded, captured, cfg, lints, bound, bindings: 0, binds: false };
         for (place, input) in sig.inputs.iter_mut().enumerate() {
             match input {
                 FnArg::Receiver(receiver) => {
@@ -58,9 +57,14 @@ impl Captures {
                     }
                 }
                 FnArg::Typed(typed) => {
-                    into.cfg =
-                        typed.attrs.iter().filter(|attr| attr.path().is_ident("cfg")).cloned().collect();
+                    into.cfg = of_these(&typed.attrs, &["cfg"]);
+                    into.lints = of_these(&typed.attrs, &["allow", "expect", "warn", "deny", "cfg_attr"]);
+                    let before = into.bindings;
                     into.parameter(place, &mut typed.pat, &typed.ty);
+                    if into.bindings > before {
+                        // It is expected of the new binding now.
+                        typed.attrs.retain(|attribute| !attribute.path().is_ident("expect"));
+                    }
                 }
             }
         }
@@ -93,7 +97,6 @@ pub(super) fn allowance(function: &Function) -> Option<TokenStream> {
 }
 
 struct Into {
-    future: bool,
     /// In the body.
     mentioned: Mentioned,
     /// In the attribute's arguments, which are evaluated before the body and keep their names.
@@ -102,8 +105,11 @@ struct Into {
     captured: Vec<(Vec<Attribute>, TokenStream)>,
     /// The `#[cfg(..)]` of the parameter at hand.
     cfg: Vec<Attribute>,
+    /// Its lint levels.
+    lints: Vec<Attribute>,
     /// Bindings in the body.
     bound: TokenStream,
+    bindings: usize,
     /// Something with a drop of its own is bound, so what comes behind it is bound, too.
     binds: bool,
 }
@@ -114,15 +120,16 @@ impl Into {
     }
 
     fn bind(&mut self, statement: &TokenStream) {
-        let cfg = &self.cfg;
-        self.bound.extend(quote!(#(#cfg)* #statement));
+        let (cfg, lints) = (&self.cfg, &self.lints);
+        self.bound.extend(quote!(#(#cfg)* #(#lints)* #statement));
+        self.bindings += 1;
     }
 
     fn parameter(&mut self, place: usize, pat: &mut Pat, ty: &Type) {
         let drops = may_drop(ty);
         let ignored = match pat {
             Pat::Wild(_) => true,
-            Pat::Ident(ident) if ident.subpat.is_none() => {
+            Pat::Ident(ident) if ident.subpat.is_none() && ident.by_ref.is_none() => {
                 let name = ident.ident.to_string();
                 let used = self.mentioned.has(&name) || self.recorded.has(&name);
                 if used || !name.starts_with('_') {
@@ -150,14 +157,21 @@ impl Into {
         }
     }
 
+    /// A pattern whose parts are all captured, with nothing captured before it, may stay where it is.
     fn pattern(&mut self, place: usize, pat: &mut Pat, behind: bool) {
         let names = bound(pat);
-        let recorded = names.iter().any(|name| self.recorded.has(&name.unraw().to_string()));
-        if !recorded && (self.binds || (behind && leaves_a_rest(pat))) {
+        let text = |name: &Ident| name.unraw().to_string();
+        let recorded = names.iter().any(|name| self.recorded.has(&text(name)));
+        let all_captured = names.iter().all(|name| self.mentioned.has(&text(name)));
+        let stays = all_captured
+            && !self.binds
+            && !behind
+            && !has(pat, |part| part.by_ref.is_some() || part.mutability.is_some());
+        if !stays && !recorded {
             return self.bind_pattern(place, pat);
         }
         for name in names {
-            if self.mentioned.has(&name.unraw().to_string()) {
+            if self.mentioned.has(&text(&name)) {
                 self.capture(&name);
             }
         }
@@ -166,11 +180,11 @@ impl Into {
     fn variable(&mut self, pat: &mut PatIdent, drops: bool, ty: &Type) {
         let name = pat.ident.clone();
         let mentioned = self.mentioned.has(&name.unraw().to_string());
-        let changes = mentioned && pat.by_ref.is_none() && changes(pat, drops, ty, self.future);
+        let changes = mentioned && changes(pat, ty);
         let unused = drops && !mentioned && !name.to_string().starts_with('_');
         let behind = self.binds && drops && mentioned;
         if changes || behind || (unused && (self.binds || !self.captured.is_empty())) {
-            let mutability = if pat.by_ref.is_some() { None } else { pat.mutability.take() };
+            let mutability = pat.mutability.take();
             // With `@ _` no lint takes it for a shadowing of the user's; but none takes it for unused, either.
             let anything = (mutability.is_none() && mentioned).then(|| quote!(@ _));
             self.bind(&quote!(let #mutability #name #anything = #name;));
@@ -184,7 +198,9 @@ impl Into {
     fn bind_pattern(&mut self, place: usize, pat: &mut Pat) {
         let name = argument(place);
         let taken_apart = std::mem::replace(pat, syn::parse_quote!(#name));
-        self.bind(&quote!(let #name = #name;));
+        let mutability = has(&taken_apart, |part| part.by_ref.is_some() && part.mutability.is_some());
+        let mutability = mutability.then(|| quote!(mut));
+        self.bind(&quote!(let #mutability #name = #name;));
         self.bind(&quote!(let #taken_apart = #name;));
         self.binds = true;
     }
@@ -193,9 +209,14 @@ impl Into {
 /// Whether the body may change the parameter in a way that is not the same for a captured variable: a future's may
 /// be assigned what lives no longer than the body; and of what is written through one, the compiler does not see that
 /// somebody reads it, be it the caller or a destructor.
-fn changes(pat: &PatIdent, drops: bool, ty: &Type, future: bool) -> bool {
+fn changes(pat: &PatIdent, ty: &Type) -> bool {
     let through = matches!(ty, Type::Reference(reference) if reference.mutability.is_some());
-    through || (pat.mutability.is_some() && !is_plain(ty) && (drops || future))
+    through || pat.mutability.is_some()
+}
+
+fn of_these(attributes: &[Attribute], names: &[&str]) -> Vec<Attribute> {
+    let is_one = |attribute: &&Attribute| names.iter().any(|name| attribute.path().is_ident(name));
+    attributes.iter().filter(is_one).cloned().collect()
 }
 
 /// A parameter that the user has not given a name.
@@ -215,24 +236,34 @@ impl Mentioned {
     }
 
     fn add(&mut self, tokens: TokenStream) {
-        let mut behind_dot = false;
-        for token in tokens {
-            let was_behind_dot = std::mem::replace(&mut behind_dot, false);
+        let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+        let punct = |place: usize| match tokens.get(place) {
+            Some(TokenTree::Punct(punct)) => punct.as_char(),
+            _ => ' ',
+        };
+        for (place, token) in tokens.iter().enumerate() {
             match token {
                 TokenTree::Group(group) => self.add(group.stream()),
-                TokenTree::Ident(ident) if !was_behind_dot => {
-                    self.0.insert(ident.unraw().to_string());
+                TokenTree::Ident(ident) => {
+                    let before = |back: usize| place.checked_sub(back).map_or(' ', &punct);
+                    // A field or method, and not the end of a range; a part of a path; the field of a struct.
+                    let member = before(1) == '.' && before(2) != '.';
+                    let in_path = before(1) == ':' && before(2) == ':';
+                    let begins_path = punct(place + 1) == ':' && punct(place + 2) == ':';
+                    let names_field = punct(place + 1) == ':' && punct(place + 2) != ':' && before(1) != '|';
+                    if !(member || in_path || begins_path || names_field) {
+                        self.0.insert(ident.unraw().to_string());
+                    }
                 }
-                // Of `..` the second stands before a value.
-                TokenTree::Punct(punct) if punct.as_char() == '.' => behind_dot = !was_behind_dot,
                 TokenTree::Literal(literal) => {
                     let text = literal.to_string();
-                    if text.starts_with(['"', 'r']) && text.contains('{') {
-                        let names = text.split(|c: char| !c.is_alphanumeric() && c != '_');
+                    // `{name}`, `{name:?}` and `{:name$}`.
+                    for part in text.split('{').skip(1).filter_map(|part| part.split('}').next()) {
+                        let names = part.split(|c: char| !c.is_alphanumeric() && c != '_');
                         self.0.extend(names.filter(|name| !name.is_empty()).map(str::to_owned));
                     }
                 }
-                TokenTree::Ident(_) | TokenTree::Punct(_) => {}
+                TokenTree::Punct(_) => {}
             }
         }
     }
@@ -242,24 +273,18 @@ impl Mentioned {
     }
 }
 
-/// Whether a part of the value is bound to nothing.
-fn leaves_a_rest(pat: &Pat) -> bool {
-    struct Find(bool);
+/// Whether a part of a pattern is bound so.
+fn has(pat: &Pat, so: fn(&PatIdent) -> bool) -> bool {
+    struct Find(fn(&PatIdent) -> bool, bool);
     impl VisitMut for Find {
-        fn visit_pat_wild_mut(&mut self, _: &mut syn::PatWild) {
-            self.0 = true;
-        }
-        fn visit_pat_rest_mut(&mut self, _: &mut syn::PatRest) {
-            self.0 = true;
-        }
-        fn visit_pat_struct_mut(&mut self, pat: &mut syn::PatStruct) {
-            self.0 |= pat.rest.is_some();
-            syn::visit_mut::visit_pat_struct_mut(self, pat);
+        fn visit_pat_ident_mut(&mut self, pat: &mut PatIdent) {
+            self.1 |= (self.0)(pat);
+            syn::visit_mut::visit_pat_ident_mut(self, pat);
         }
     }
-    let mut find = Find(false);
+    let mut find = Find(so, false);
     find.visit_pat_mut(&mut pat.clone());
-    find.0
+    find.1
 }
 
 /// Whether a value of the type may have something to drop, as far as the type says.

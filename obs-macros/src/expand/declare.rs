@@ -51,7 +51,7 @@ pub(super) fn enter(model: &Model) -> TokenStream {
         let #site = { #declaration };
         #around
         let mut #call = #runtime::__private::Call::new(#site);
-        if #call.on() {
+        if (&#call).on() {
             #inside
             (&mut #call).begin(#runtime::__private::labels() #(#labels)*, &[#(#values),*]);
             #follows
@@ -98,7 +98,7 @@ fn declaration(model: &Model) -> TokenStream {
         // Reported at the labels, or at the budget.
         let budget = model.budget.as_ref().map_or_else(Span::mixed_site, syn::LitInt::span);
         let span = model.labels.first().map_or(budget, |label| label.span);
-        quote_spanned!(span=> const _: () = __SPEC.check_budget(__NAME);)
+        quote_spanned!(span=> const _: () = (&__SPEC).check_budget(__NAME);)
     });
     quote! {
         use #runtime::__private as __obs;
@@ -115,7 +115,16 @@ fn spec(model: &Model) -> TokenStream {
     let mut with = |call: TokenStream| spec.extend(quote!(.#call));
     match model.body {
         Body::Closure => {}
-        Body::Stays | Body::StaysFallible => with(quote!(stays())),
+        Body::Stays => with(quote!(stays())),
+        Body::StaysFallible => {
+            with(quote!(stays()));
+            // What leaves a body early is a failure where the type says so, and otherwise perhaps none.
+            let is_result = matches!(&model.function.output(), Type::Path(path)
+                if path.path.segments.last().is_some_and(|last| last.ident.to_string().ends_with("Result")));
+            if !is_result {
+                with(quote!(early_is_ok()));
+            }
+        }
         Body::Future | Body::Makes(_) => with(quote!(future())),
     }
     if let Some(metric) = &model.metric {
@@ -171,82 +180,155 @@ fn dimension(label: &Label) -> TokenStream {
     quote_spanned!(*span=> __obs::values::<#ty>().named(#name))
 }
 
-/// The macro that finds the outcome. An error type that is generic may be an `Error` for some of its parameters
-/// alone, such as those that are `'static`, which can't be asked for.
+/// The macro that finds the outcome. Look-up of methods does not see lifetimes, and an error type that has them, or
+/// that is generic, may be an `Error` for `'static` alone: such a one is shown by its `Display`.
 pub(super) fn outcome(model: &Model) -> Ident {
-    let result = model.function.result();
-    let error = match &result {
-        Type::Path(path) => path.path.segments.last().and_then(|last| match &last.arguments {
-            PathArguments::AngleBracketed(arguments) => {
-                arguments.args.iter().rev().find_map(|argument| match argument {
-                    GenericArgument::Type(ty) => Some(ty),
-                    _ => None,
-                })
-            }
-            _ => None,
-        }),
-        _ => None,
-    };
-    let generic = error.is_some_and(|error| has_generic_parts(error, &model.function));
-    format_ident!("{}", if generic { "shown_outcome" } else { "outcome" })
+    let plain = is_concrete(&model.function.result(), &model.function);
+    format_ident!("{}", if plain { "outcome" } else { "shown_outcome" })
 }
 
-/// Whether a type, which is no parameter itself, has parts that are, or look as if they were: those of an `impl` are
-/// not known here.
-fn has_generic_parts(ty: &Type, function: &Function) -> bool {
+/// Whether the error of a type is sure to have no lifetimes and no generic parts.
+fn is_concrete(result: &Type, function: &Function) -> bool {
+    let Type::Path(path) = result else { return false };
+    let Some(last) = path.path.segments.last().filter(|_| path.qself.is_none()) else { return false };
+    let PathArguments::AngleBracketed(arguments) = &last.arguments else {
+        // `io::Result` and the like; of `Self::Output` nobody knows.
+        return path.path.segments.first().is_some_and(|first| !may_be_generic(&first.ident, function));
+    };
+    let types: Vec<&Type> = arguments
+        .args
+        .iter()
+        .filter_map(|argument| match argument {
+            GenericArgument::Type(ty) => Some(ty),
+            _ => None,
+        })
+        .collect();
+    match types[..] {
+        // An error type that is a parameter is what its bounds say, and those are known.
+        [_, Type::Path(error)] if last.ident == "Result" && error.path.get_ident().is_some() => true,
+        [_, error] if last.ident == "Result" => is_known(error, function),
+        _ => types.iter().all(|ty| is_known(ty, function)) && arguments.args.len() == types.len(),
+    }
+}
+
+/// Whether a type has no lifetimes, and no names that may be generic.
+fn is_known(ty: &Type, function: &Function) -> bool {
     struct Find<'a>(&'a Function, bool);
     impl VisitMut for Find<'_> {
         fn visit_path_mut(&mut self, path: &mut Path) {
+            let bare = path.segments.len() == 1 && path.segments[0].arguments.is_none();
             if let Some(first) = path.segments.first() {
-                let name = first.ident.to_string();
-                let mut letters = name.chars();
-                let looks_so = letters.next().is_some_and(char::is_uppercase)
-                    && letters.all(|letter| letter.is_ascii_digit());
-                self.1 |= looks_so || name == "Self" || self.0.is_generic(&first.ident);
+                self.1 |= may_be_generic(&first.ident, self.0) && (bare || path.segments.len() > 1);
             }
             syn::visit_mut::visit_path_mut(self, path);
         }
+        fn visit_lifetime_mut(&mut self, lifetime: &mut syn::Lifetime) {
+            self.1 |= lifetime.ident != "static";
+        }
+        fn visit_type_reference_mut(&mut self, reference: &mut syn::TypeReference) {
+            self.1 |= reference.lifetime.is_none();
+            syn::visit_mut::visit_type_reference_mut(self, reference);
+        }
+        fn visit_qself_mut(&mut self, _: &mut syn::QSelf) {
+            self.1 = true;
+        }
+        // What bounds there are, are those of a type that is given.
+        fn visit_type_param_bound_mut(&mut self, bound: &mut syn::TypeParamBound) {
+            if let syn::TypeParamBound::Lifetime(lifetime) = bound {
+                self.1 |= lifetime.ident != "static";
+            }
+        }
     }
-    let Type::Path(path) = ty else { return false };
     let mut find = Find(function, false);
-    for segment in &mut path.path.clone().segments {
-        find.visit_path_arguments_mut(&mut segment.arguments);
-    }
-    find.1
+    find.visit_type_mut(&mut ty.clone());
+    !find.1
+}
+
+/// Whether a name may be that of a generic parameter: those of an `impl` are not known here.
+fn may_be_generic(name: &Ident, function: &Function) -> bool {
+    const KNOWN: &[&str] = &[
+        "bool",
+        "char",
+        "f32",
+        "f64",
+        "i8",
+        "i16",
+        "i32",
+        "i64",
+        "i128",
+        "isize",
+        "u8",
+        "u16",
+        "u32",
+        "u64",
+        "u128",
+        "usize",
+        "str",
+        "String",
+        "Infallible",
+        "Error",
+        "crate",
+        "self",
+        "super",
+        "std",
+        "core",
+        "alloc",
+    ];
+    let text = name.to_string();
+    let is_module = text.starts_with(char::is_lowercase);
+    function.is_generic(name) || text == "Self" || !(is_module || KNOWN.contains(&text.as_str()))
 }
 
 /// What comes after the body: labels of the result, and the outcome.
 pub(super) fn leave(model: &Model) -> TokenStream {
+    let ret = local("__ret");
+    leave_of(model, &quote!(&#ret))
+}
+
+/// The same, of a reference to the result.
+pub(super) fn leave_of(model: &Model, ret: &TokenStream) -> TokenStream {
     let Model { runtime, labels, failures, .. } = model;
-    let (call, ret) = (local("__call"), local("__ret"));
+    let call = local("__call");
+    // Of a reference, what it refers to.
+    let call =
+        if matches!(model.body, Body::Makes(_)) { quote!((&mut *#call)) } else { quote!((&mut #call)) };
+    // Where the user wrote what it is passed to.
+    let at = |span: Span| -> TokenStream {
+        let located = |token: proc_macro2::TokenTree| {
+            let mut token = token;
+            token.set_span(token.span().located_at(span));
+            token
+        };
+        ret.clone().into_iter().map(located).collect()
+    };
     let results = labels.iter().filter_map(|label| {
         let (Label { span, ty, value, .. }, bound) = (label, label.ret.as_ref()?);
         let values = quote_spanned!(*span=> #runtime::__private::values::<#ty>());
-        Some(quote_spanned!(*span=> (&mut #call).result_label(#values, &{ let #bound = &#ret; #value });))
+        Some(quote_spanned!(*span=> #call.result_label(#values, &{ let #bound = #ret; #value });))
     });
     let leave = match failures {
-        Failures::Never => quote!((&mut #call).leave(#runtime::__private::Verdict::Ok);),
+        Failures::Never => quote!(#call.leave(#runtime::__private::Verdict::Ok);),
         Failures::Unnamed => {
             let outcome = outcome(model);
-            quote!((&mut #call).leave(#runtime::__private::#outcome!(&#ret));)
+            quote!(#call.leave(#runtime::__private::#outcome!(#ret));)
         }
-        Failures::OfNone(at) => {
-            let here = Ident::new("__ret", Span::mixed_site().located_at(*at));
-            let none_fails = quote_spanned!(*at=> #runtime::__private::none_fails(&#here));
+        Failures::OfNone(span) => {
+            let here = at(*span);
+            let none_fails = quote_spanned!(*span=> #runtime::__private::none_fails(#here));
             let none = local("__none");
             quote! {
                 let #none = #none_fails;
-                (&mut #call).leave(#runtime::__private::outcome!(&#none));
+                #call.leave(#runtime::__private::outcome!(&#none));
             }
         }
         Failures::Kinds(kind) => {
             // A mismatch of the two types is the kind's fault.
-            let here = Ident::new("__ret", Span::mixed_site().located_at(kind.span()));
-            let kinds = quote_spanned!(kind.span()=> #runtime::__private::kind_of::<#kind, _>(&#here));
+            let here = at(kind.span());
+            let kinds = quote_spanned!(kind.span()=> #runtime::__private::kind_of::<#kind, _>(#here));
             let kind = local("__kind");
             quote! {
                 let #kind = #kinds;
-                (&mut #call).leave_with_kind(#runtime::__private::outcome!(&#ret), #kind);
+                #call.leave_with_kind(#runtime::__private::outcome!(#ret), #kind);
             }
         }
     };

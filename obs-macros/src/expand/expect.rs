@@ -4,9 +4,10 @@
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 use syn::punctuated::Punctuated;
+use syn::visit_mut::VisitMut;
 use syn::{
-    BoundLifetimes, GenericArgument, Lifetime, ParenthesizedGenericArguments, Path, PathArguments,
-    ReturnType, Token, Type, TypeParamBound,
+    BoundLifetimes, Lifetime, ParenthesizedGenericArguments, Path, PathArguments, ReturnType, Token, Type,
+    TypeParamBound,
 };
 
 // Input:
@@ -21,7 +22,7 @@ use syn::{
 pub(super) fn expecting(runtime: &Path, output: &Type, body: &TokenStream) -> Option<TokenStream> {
     let mut expect = Expect::new(runtime);
     let shape = expect.value(output);
-    if !expect.closures {
+    if !expect.closures || expect.unknown {
         return None;
     }
     let Expect { parameters, arguments, .. } = expect;
@@ -42,11 +43,20 @@ struct Expect<'a> {
     /// Lifetimes of `for<..>`, which are the bound's own.
     own: Vec<Lifetime>,
     closures: bool,
+    /// Something in the signature can't be said again.
+    unknown: bool,
 }
 
 impl<'a> Expect<'a> {
     fn new(runtime: &'a Path) -> Self {
-        Self { runtime, parameters: Vec::new(), arguments: Vec::new(), own: Vec::new(), closures: false }
+        Self {
+            runtime,
+            parameters: Vec::new(),
+            arguments: Vec::new(),
+            own: Vec::new(),
+            closures: false,
+            unknown: false,
+        }
     }
 
     /// A type whose `impl Trait`s become parameters.
@@ -127,41 +137,16 @@ impl<'a> Expect<'a> {
                     tuple.elems.iter().map(|part| self.borrowed(part, true)).collect();
                 quote!((#(#parts,)*))
             }
-            Type::Path(path) if path.qself.is_none() && self.path_is_anew(path) => {
-                let mut path = path.path.clone();
-                for segment in &mut path.segments {
-                    let PathArguments::AngleBracketed(arguments) = &mut segment.arguments else { continue };
-                    for argument in &mut arguments.args {
-                        if let GenericArgument::Type(inner) = argument {
-                            *inner = Type::Verbatim(self.borrowed(inner, true));
-                        }
-                    }
-                }
-                quote!(#path)
+            other => {
+                // What is borrowed further inside has a lifetime that a parameter can't stand for.
+                self.unknown |= has_lifetimes(other);
+                self.named(other, sized)
             }
-            other => self.named(other, sized),
         }
     }
 
     fn is_anew(&self, lifetime: Option<&Lifetime>) -> bool {
         lifetime.is_none_or(|lifetime| lifetime.ident == "_" || self.own.contains(lifetime))
-    }
-
-    /// Whether the path mentions a lifetime that is anew.
-    fn path_is_anew(&self, path: &syn::TypePath) -> bool {
-        path.path.segments.iter().any(|segment| match &segment.arguments {
-            PathArguments::AngleBracketed(arguments) => {
-                arguments.args.iter().any(|argument| match argument {
-                    GenericArgument::Lifetime(lifetime) => self.is_anew(Some(lifetime)),
-                    GenericArgument::Type(Type::Reference(reference)) => {
-                        self.is_anew(reference.lifetime.as_ref())
-                    }
-                    GenericArgument::Type(Type::Path(path)) => self.path_is_anew(path),
-                    _ => false,
-                })
-            }
-            _ => false,
-        })
     }
 
     /// A type that is given when the function is called.
@@ -173,4 +158,26 @@ impl<'a> Expect<'a> {
         self.arguments.push(quote!(#ty));
         quote!(#name)
     }
+}
+
+/// Whether a type has lifetimes, said or not.
+fn has_lifetimes(ty: &Type) -> bool {
+    struct Find(bool);
+    impl VisitMut for Find {
+        fn visit_lifetime_mut(&mut self, _: &mut Lifetime) {
+            self.0 = true;
+        }
+        fn visit_type_reference_mut(&mut self, _: &mut syn::TypeReference) {
+            self.0 = true;
+        }
+        fn visit_type_trait_object_mut(&mut self, _: &mut syn::TypeTraitObject) {
+            self.0 = true;
+        }
+        fn visit_qself_mut(&mut self, _: &mut syn::QSelf) {
+            self.0 = true;
+        }
+    }
+    let mut find = Find(false);
+    find.visit_type_mut(&mut ty.clone());
+    find.0
 }

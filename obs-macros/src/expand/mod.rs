@@ -14,7 +14,7 @@ use crate::errors::Errors;
 use crate::function::{Function, Lasting, Returned};
 use crate::model::{Body, Model};
 use captures::Captures;
-use declare::{enter, leave, outcome};
+use declare::{enter, leave, leave_of, outcome};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
@@ -221,11 +221,9 @@ fn body_in_future(model: &Model) -> TokenStream {
 //         let __site = { .. };
 //         let mut __call = ::obs_runtime::__private::Call::enter(__site);
 //         let __made = (&mut __call).make(move || -> Pin<Box<..>> { Box::pin(..) });
-//         ::obs_runtime::__private::Box::pin(async move {
-//             let __ret: u32 = (&mut __call).run(__made).await;
-//             (&mut __call).leave(::obs_runtime::__private::outcome!(&__ret));
-//             return __ret;
-//         })
+//         return ::obs_runtime::__private::Box::pin(__call.future(__made, move |__call, __ret: &u32| {
+//             (&mut *__call).leave(::obs_runtime::__private::outcome!(__ret));
+//         }));
 //     }
 // and where it is a stream:
 //         __call.stream(__made, |__ret: &u32| ::obs_runtime::__private::outcome!(__ret))
@@ -235,20 +233,11 @@ fn body_that_makes(model: &Model, returned: Returned) -> TokenStream {
     let Captures { sig, prologue } = Captures::of(model);
     let (enter, run) = (enter(model), closure(model, &prologue));
     // What the declared type says of it, its parts need not say.
-    let yields = function.yields().map(without_impl_trait).map(|ty| match returned.kind {
-        Lasting::Future => quote!(: #ty),
-        Lasting::Stream => quote!(: &#ty),
-    });
+    let yields = function.yields().map(without_impl_trait).map(|ty| quote!(: &#ty));
     let whole = match returned.kind {
         Lasting::Future => {
-            let leave = leave(model);
-            quote! {
-                async move {
-                    let #ret #yields = (&mut #call).run(#made).await;
-                    #leave
-                    return #ret;
-                }
-            }
+            let leave = leave_of(model, &quote!(#ret));
+            quote!(#call.future(#made, move |#call, #ret #yields| { #leave }))
         }
         Lasting::Stream => {
             let outcome = outcome(model);

@@ -1,9 +1,11 @@
 //! One observed call, from its first line to its outcome.
 
 mod ended;
+mod made;
 mod running;
 mod stream;
 
+pub use made::Made;
 pub use running::Running;
 pub use stream::Streamed;
 
@@ -187,6 +189,15 @@ impl Call {
         }
     }
 
+    /// Observes the future that the function returned, to its end.
+    pub fn future<F, L>(self, future: F, leave: L) -> Made<F, L>
+    where
+        F: Future,
+        L: FnMut(&mut Call, &F::Output),
+    {
+        Made::new(self, future, leave)
+    }
+
     /// Observes the stream that the function returned, to its end.
     pub fn stream<S, F>(self, stream: S, verdict: F) -> Streamed<S, F>
     where
@@ -285,7 +296,7 @@ impl Call {
             Progress::Silent => None,
             Progress::Begun if self.site.spec.future => Some(End::Cancelled),
             Progress::Begun if self.site.spec.stays && !self.panicked() => {
-                Some(if self.site.spec.fallible {
+                Some(if self.site.spec.fallible && !self.site.spec.early_is_ok {
                     // A `?`, or a `return` that a macro wrote, has left it.
                     let error = ErrorRef::Type("returned early");
                     End::Error { kind: 0, error, type_name: "" }
@@ -297,6 +308,10 @@ impl Call {
         }
     }
 }
+
+/// A call's state is its own, whatever a panic has left of the body's.
+impl std::panic::UnwindSafe for Call {}
+impl std::panic::RefUnwindSafe for Call {}
 
 impl Drop for Call {
     fn drop(&mut self) {

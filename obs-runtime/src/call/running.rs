@@ -4,6 +4,7 @@ use super::{Call, Open, Progress};
 use crate::context::{FrameKey, with_stack};
 use crate::subscriber;
 use pin_project_lite::pin_project;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -30,15 +31,27 @@ impl<F: Future> Future for Running<'_, F> {
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        if this.call.progress == Progress::Silent {
-            return this.future.poll(cx);
+        Self::poll_inside(this.call, this.future, cx)
+    }
+}
+
+/// A call's state is its own, whatever a panic has left of the body's.
+impl<F: UnwindSafe> UnwindSafe for Running<'_, F> {}
+impl<F: RefUnwindSafe> RefUnwindSafe for Running<'_, F> {}
+
+impl<F: Future> Running<'_, F> {
+    /// Polls a future inside the call's span.
+    #[inline]
+    pub(super) fn poll_inside(call: &mut Call, future: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        if call.progress == Progress::Silent {
+            return future.poll(cx);
         }
-        this.call.progress = Progress::Polling;
-        let entered = Entered::new(&mut this.call.span);
-        let polled = this.future.poll(cx);
+        call.progress = Progress::Polling;
+        let entered = Entered::new(&mut call.span);
+        let polled = future.poll(cx);
         drop(entered);
         if polled.is_pending() {
-            this.call.progress = Progress::Begun;
+            call.progress = Progress::Begun;
         }
         polled
     }

@@ -86,6 +86,29 @@ async fn closure_in_a_future(more: u64) -> impl Fn(&str) -> u64 {
     move |text| text.len() as u64 + more
 }
 
+fn length(shown: &dyn Display) -> usize {
+    shown.to_string().len()
+}
+
+#[observe]
+async fn function_in_a_future() -> impl Fn(&dyn Display) -> usize {
+    length
+}
+
+#[observe]
+async fn closure_over_borrows_in_a_future() -> impl Fn(&[&str]) -> usize {
+    |words: &[&str]| words.len()
+}
+
+#[observe]
+async fn boxes_in_a_future() -> impl FnOnce(std::borrow::Cow<'_, str>) -> usize {
+    |text: std::borrow::Cow<'_, str>| text.len()
+}
+
+fn is_unwind_safe<T: std::panic::UnwindSafe>(value: T) -> T {
+    value
+}
+
 #[observe]
 fn in_a_tuple<'a>(text: &'a str) -> (impl Iterator<Item = char> + 'a, impl Fn(&str) -> bool) {
     (text.chars(), |text| text.is_empty())
@@ -180,6 +203,9 @@ fn types_are_coerced_and_inferred_as_ever() {
     assert_eq!(closure(1)(&"abc"), 4);
     assert_eq!(closure_in_a_result(1).unwrap()(&"abc"), 4);
     assert_eq!(run(closure_in_a_future(1))("abc"), 4);
+    assert_eq!(run(is_unwind_safe(function_in_a_future()))(&7), 1);
+    assert_eq!(run(closure_over_borrows_in_a_future())(&["a"]), 1);
+    assert_eq!(run(boxes_in_a_future())("abc".into()), 3);
     let (chars, is_empty) = in_a_tuple("ab");
     assert!(chars.count() == 2 && is_empty(""));
     assert_eq!(iterator(&[1, 2, 3], 2).count(), 2);

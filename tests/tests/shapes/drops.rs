@@ -121,6 +121,21 @@ alike! {
         Ok(())
     } called(Noisy("a"), Noisy("w"), (Noisy("x"), Noisy("b")), (Noisy("y"), 1));
 
+    unused_parts((a, _b): (Noisy, Noisy), x: Noisy, (_y, z): (Noisy, Noisy)) {
+        let _ = (&z, &a, &x);
+        Ok(())
+    } called((Noisy("a"), Noisy("b")), Noisy("x"), (Noisy("y"), Noisy("z")));
+
+    parts_alone([_a, b, _c]: [Noisy; 3]) {
+        let _ = &b;
+        Ok(())
+    } called([Noisy("a"), Noisy("b"), Noisy("c")]);
+
+    by_reference(a: Noisy, ref b: Noisy, ref mut c: Noisy) {
+        let _ = (&a, b, c);
+        Ok(())
+    } called(Noisy("a"), Noisy("b"), Noisy("c"));
+
     in_a_format(a: Noisy, name: String, b: Noisy) {
         let _text = format!("{name}");
         let _ = (&b, &a);

@@ -176,6 +176,22 @@ trait EverythingHasIt {
 
 impl<T: ?Sized> EverythingHasIt for T {}
 
+/// The same by value.
+trait EverythingHasItByValue: Sized {
+    fn on(self, n: u8) -> u8 {
+        n
+    }
+    fn check_budget(self) {}
+    fn call(self) {}
+}
+
+impl<T> EverythingHasItByValue for T {}
+
+#[obs_runtime::observe(budget = 100, fields(n))]
+fn by_value(n: u32) -> Result<u32, ()> {
+    Ok(n)
+}
+
 #[obs_runtime::observe(labels(flag: bool = n > 1), fields(n))]
 fn methods(n: u32) -> Result<u32, String> {
     if n > 5 { Err(n.to_string()) } else { Ok(n) }
@@ -203,6 +219,7 @@ fn names_do_not_meet() {
     assert!(shadowed::none(1).is_some() && shadowed::kinds(2).is_err());
     shadowed::context().run(|| ());
     assert_eq!((methods(7), methods(1)), (Err("7".to_owned()), Ok(1)));
+    assert_eq!(by_value(1), Ok(1));
     assert_eq!(locals(1, 1, 1, 1, 1, 1), Ok(16));
     assert_eq!(crate::run(locals_in_a_future(1, 1, "a".to_owned())), Ok(3));
     crate::counted("hygiene::shadowed::sync", "error", 1);

@@ -57,6 +57,23 @@ fn closures(f: impl Fn(u32) -> u32, mut g: impl FnMut(u32), h: Box<dyn FnOnce() 
 }
 
 #[observe]
+fn parts_borrow_from_each_other((mut list, text): (Vec<&str>, String)) -> Result<usize, ()> {
+    list.push(&text);
+    Ok(list.len())
+}
+
+#[observe]
+async fn parts_borrow_in_a_future((mut list, text): (Vec<&str>, String)) -> usize {
+    list.push(&text);
+    list.len()
+}
+
+#[observe]
+fn lints_of_a_parameter(a: String, #[expect(unused_variables)] b: String) -> Result<usize, ()> {
+    Ok(a.len())
+}
+
+#[observe]
 fn raw_identifiers(r#type: u32, r#fn: u32) -> Result<u32, std::num::ParseIntError> {
     Ok(r#type + r#fn)
 }
@@ -81,6 +98,9 @@ fn parameters_of_every_shape() {
     let mut seen = 0;
     assert_eq!(closures(|x| x + 1, |x| seen = x, Box::new(|| 7)), Some(7));
     assert_eq!(seen, 2);
+    assert_eq!(parts_borrow_from_each_other((vec![], "a".into())), Ok(1));
+    assert_eq!(run(parts_borrow_in_a_future((vec![], "a".into()))), 1);
+    assert_eq!(lints_of_a_parameter("a".into(), "b".into()), Ok(1));
     assert_eq!(raw_identifiers(1, 2), Ok(3));
     underscores(1, String::new(), vec![]);
     assert_eq!(with_cfg("a".into(), "bc".into()), Ok(3));

@@ -122,8 +122,48 @@ fn generic_error<T: fmt::Display>(error: T) -> Result<(), std::sync::mpsc::SendE
     Err(std::sync::mpsc::SendError(error))
 }
 
+/// An error for what is `'static`, and shown for everything.
+#[derive(Debug)]
+struct ForStatic<T>(T);
+
+impl<T> fmt::Display for ForStatic<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("for static")
+    }
+}
+
+impl<T: fmt::Debug + 'static> Error for ForStatic<T> {}
+
+type ResultOf<T> = Result<(), ForStatic<T>>;
+
+struct Holds<Inner>(Inner);
+
+impl<Inner> Holds<Inner> {
+    #[observe]
+    fn fails(self) -> Result<(), ForStatic<Inner>> {
+        Err(ForStatic(self.0))
+    }
+}
+
+#[observe]
+fn borrows_its_error(text: &str) -> Result<(), ForStatic<&str>> {
+    Err(ForStatic(text))
+}
+
+#[observe]
+async fn borrows_its_error_in_a_future(text: &str) -> Result<(), ForStatic<&str>> {
+    Err(ForStatic(text))
+}
+
+#[observe]
+fn fails_by_alias<T>(value: T) -> ResultOf<T> {
+    Err(ForStatic(value))
+}
+
 #[test]
 fn results_of_every_shape() {
+    assert!(Holds(1).fails().is_err() && borrows_its_error("a").is_err() && fails_by_alias(1).is_err());
+    assert!(run(borrows_its_error_in_a_future("a")).is_err());
     let recorder = recorder();
     assert_eq!(question_mark("1"), Ok(2));
     assert!(run(question_mark_in_a_future("x")).is_err());

@@ -31,6 +31,47 @@ fn of_what_it_borrows<'a>(text: &'a str) -> futures_util::future::BoxFuture<'sta
     Box::pin(async { Ok(()) })
 }
 
+/// Not what everybody means by that name.
+type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, String>> + Send + 'a>>;
+
+#[observe]
+fn by_an_alias_of_ones_own(text: &str) -> BoxFuture<'_, usize> {
+    Box::pin(async move { Ok(text.len()) })
+}
+
+mod own {
+    pub trait Stream {
+        fn is_one(&self) -> bool {
+            false
+        }
+    }
+    impl Stream for u8 {}
+}
+
+#[observe]
+fn of_a_trait_of_ones_own() -> impl own::Stream {
+    1_u8
+}
+
+#[observe]
+fn unwind_safe() -> Pin<Box<dyn Future<Output = u8> + Send + std::panic::UnwindSafe>> {
+    Box::pin(std::future::ready(1))
+}
+
+#[observe]
+fn unpin() -> impl Future<Output = u8> + Unpin {
+    std::future::ready(1)
+}
+
+#[observe]
+fn unpin_by_leaking() -> impl Future<Output = u8> {
+    std::future::ready(1)
+}
+
+fn is_unpin<T: Unpin>(value: T) -> T {
+    value
+}
+
 #[observe]
 fn counts(to: u32) -> impl Stream<Item = u32> + Send {
     stream::iter(0..to)
@@ -53,6 +94,9 @@ fn what_is_returned_is_timed_to_its_end() {
     drop(opaque("never polled"));
     assert!(run(boxed("")) == 0 && run(by_alias("a")) == Ok(1));
     assert!(run(of_what_it_borrows("a")).is_ok());
+    assert_eq!(run(by_an_alias_of_ones_own("a")), Ok(1));
+    assert!(!own::Stream::is_one(&of_a_trait_of_ones_own()));
+    assert_eq!((run(unwind_safe()), run(is_unpin(unpin())), run(is_unpin(unpin_by_leaking()))), (1, 1, 1));
     let items: Vec<u32> = run(is_send(counts(3)).collect());
     assert_eq!((items, counts(2).size_hint()), (vec![0, 1, 2], (2, Some(2))));
     assert_eq!(run(is_send(breaks(2)).collect::<Vec<_>>()).len(), 3);
