@@ -134,6 +134,11 @@ use proc_macro::TokenStream;
 /// recorded only where named in `fields`. A function that runs inside the runtime, an allocator say, is passed over
 /// there.
 ///
+/// What is left: each annotated `async` level is two levels of types, so that chains of more than some 20 of them that
+/// have to be `Send` need a higher `#![recursion_limit]`; the `#[track_caller]` that a method has from its trait is not
+/// seen; an `async` method with `mut self` can't assign to it what lives no longer than its body; and the error of a
+/// type that has lifetimes or generic parts is shown without its sources, as it may be an `Error` for `'static` alone.
+///
 /// # Other attributes
 ///
 /// Those that are no macros stay. Above a macro that rewrites the function, `#[observe]` lets it go first.

@@ -15,7 +15,7 @@ use crate::function::{Function, Lasting, Returned};
 use crate::model::{Body, Model};
 use captures::Captures;
 use declare::{enter, leave, leave_of, outcome};
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::visit_mut::VisitMut;
@@ -83,9 +83,12 @@ fn expand(model: &Model) -> TokenStream {
 //     }
 fn body_that_stays(model: &Model) -> TokenStream {
     let function = &model.function;
-    // In braces that are not the user's: items come before statements in them, and no lint takes them for his.
-    let (enter, body) = (enter(model), &function.body);
-    function.with(&function.sig, &quote!(#enter { #body }))
+    // In braces of their own, items come before statements. They stand where the user's do, and no lint takes them
+    // for those.
+    let mut block = Group::new(Delimiter::Brace, function.body.clone());
+    block.set_span(Span::mixed_site().located_at(function.brace.span.join()));
+    let enter = enter(model);
+    function.with(&function.sig, &quote!(#enter #block))
 }
 
 // Input:
