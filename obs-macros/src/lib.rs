@@ -12,6 +12,7 @@ mod errors;
 mod expand;
 mod function;
 mod label;
+mod labels;
 mod model;
 mod settings;
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Errors that calls below have returned and logged: who returns the same one hands it on, and need
 //! not log it again.
 
+use super::stack::{FrameKey, FrameKind, Stack};
 use crate::site::level_number;
 use tracing_core::Level;
 
@@ -58,6 +59,65 @@ impl Failures {
     /// The last failure below whose line was at least as severe.
     pub(crate) fn any(&self, level: Level) -> Option<Failure> {
         self.0.iter().rev().find(|below| below.written <= level_number(level)).cloned()
+    }
+}
+
+/// A call that ended without returning.
+pub(super) struct Fallen {
+    /// The trace and span that it was below.
+    below: (u128, u64),
+    reason: String,
+}
+
+impl Stack {
+    /// The failures below a frame.
+    pub(crate) fn take_failures(&mut self, key: FrameKey) -> Failures {
+        self.find(key).map(|place| std::mem::take(&mut self.frames[place].failures)).unwrap_or_default()
+    }
+
+    /// Tells the call that this thread is in, and the spans between, of a failure below.
+    pub(crate) fn note_failure(&mut self, failure: &Failure) {
+        for frame in self.frames.iter_mut().rev() {
+            frame.failures.note(failure.clone());
+            if frame.kind == FrameKind::Observed {
+                return;
+            }
+        }
+    }
+
+    /// Notes that the call was cancelled or unwound, and whether a line said so; returns whether one
+    /// directly below it just was, for the same reason, and had its line.
+    ///
+    /// Futures that are dropped are not being polled, so the inner call does not find the outer one on
+    /// the stack; but it is dropped right before it, on the same thread.
+    pub(crate) fn fell(&mut self, key: FrameKey, reason: &str, written: bool) -> bool {
+        let Some(frame) = self.frame(key) else { return false };
+        let (Some(trace), parent) = (frame.trace, frame.parent) else { return false };
+        let here = (trace.trace_id, trace.span_id);
+        let same = |fallen: &Fallen| fallen.below == here && fallen.reason == reason;
+        let handed_on = self.fallen.as_ref().is_some_and(same);
+        if handed_on || written {
+            // Without a span of its own, a call is where its parent is.
+            let below = parent.map_or(here, |parent| (trace.trace_id, parent.span_id));
+            self.fallen = Some(Fallen { below, reason: reason.to_owned() });
+        } else {
+            self.fallen = None;
+        }
+        handed_on
+    }
+
+    /// Something begins: what fell before has been dealt with.
+    pub(super) fn go_on(&mut self) {
+        self.fallen = None;
+        self.panic = None;
+    }
+
+    pub(crate) fn set_panic(&mut self, text: String) {
+        self.panic = Some(text);
+    }
+
+    pub(crate) fn panic(&self) -> Option<String> {
+        self.panic.clone()
     }
 }
 

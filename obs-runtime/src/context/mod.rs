@@ -8,6 +8,7 @@ mod fields;
 mod identity;
 mod json;
 mod notes;
+mod recording;
 mod scope;
 mod span;
 mod stack;

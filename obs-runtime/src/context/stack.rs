@@ -4,7 +4,7 @@
 //! The stack is borrowed while a user's formatter runs, so an observed function or an event inside
 //! such a formatter finds it taken and is passed over, instead of recursing.
 
-use super::failures::{Failure, Failures};
+use super::failures::{Failures, Fallen};
 use super::fields::Entry;
 use super::identity::{Identities, Identity};
 use super::notes::Notes;
@@ -52,7 +52,7 @@ pub(crate) struct Frame {
     /// Whether two visible fields have the same key.
     pub(super) shadows: bool,
     /// Whether fields were recorded since it was entered.
-    recorded: bool,
+    pub(super) recorded: bool,
     /// Makes it current for the OpenTelemetry API too, as long as the frame is there.
     #[cfg(feature = "opentelemetry")]
     api: Option<super::api::Current>,
@@ -80,16 +80,9 @@ pub(crate) struct Stack {
     pub(super) fields: Fields,
     identities: Identities,
     /// The last call that ended without returning, see [`Stack::fell`].
-    fallen: Option<Fallen>,
+    pub(super) fallen: Option<Fallen>,
     /// What the last panic said.
-    panic: Option<String>,
-}
-
-/// A call that ended without returning.
-struct Fallen {
-    /// The trace and span that it was below.
-    below: (u128, u64),
-    reason: String,
+    pub(super) panic: Option<String>,
 }
 
 /// So many fields, and so many bytes of them, are seen at once: the innermost ones.
@@ -254,7 +247,7 @@ impl Stack {
     }
 
     #[inline]
-    fn find(&self, key: FrameKey) -> Option<usize> {
+    pub(super) fn find(&self, key: FrameKey) -> Option<usize> {
         self.frames.iter().rposition(|frame| frame.key == key)
     }
 
@@ -291,57 +284,6 @@ impl Stack {
         frame
     }
 
-    /// Puts other fields in the place of some, and sets the frames above right.
-    fn splice(&mut self, range: Range<usize>, new: &Fields, above: usize) {
-        let mut behind = Fields::new();
-        behind.extend(&self.fields, self.fields.entries(range.end..self.fields.len()), |_| true);
-        self.fields.truncate(range.start);
-        self.fields.extend(new, new.all(), |_| true);
-        let end = self.fields.len();
-        self.fields.extend(&behind, behind.all(), |_| true);
-        for frame in &mut self.frames[above..] {
-            frame.start = frame.start - range.end + end;
-            frame.own = frame.own - range.end + end;
-        }
-        for place in above.saturating_sub(1)..self.frames.len() {
-            let below = place.checked_sub(1).map(|below| self.frames[below].base);
-            let base = below.filter(|_| !self.frames[place].whole).unwrap_or(self.frames[place].start);
-            let seen = base..self.end(place);
-            let shadows = seen.clone().any(|field| self.shadows(seen.start..field, field..field + 1));
-            (self.frames[place].base, self.frames[place].shadows) = (base, shadows);
-        }
-    }
-
-    /// What has to go back to a span that was entered, before its frame is left.
-    pub(crate) fn give_back(&mut self, key: FrameKey, span: &mut Span) {
-        let Some(place) = self.find(key) else { return };
-        let end = self.end(place);
-        let frame = &mut self.frames[place];
-        span.failures.append(&mut frame.failures);
-        span.notes.append(&mut frame.notes);
-        span.id = frame.id;
-        if frame.recorded {
-            span.shadows = frame.shadows;
-            span.fields.clear();
-            let start = frame.start;
-            span.fields.extend(&self.fields, self.fields.entries(start..end), |_| true);
-        }
-    }
-
-    /// Sets fields of every frame of that `tracing` id.
-    pub(crate) fn record(&mut self, id: u64, new: &Fields) {
-        for place in 0..self.frames.len() {
-            if self.frames[place].id == Some(id) {
-                let own = self.frames[place].own..self.end(place);
-                let mut fields = Fields::new();
-                fields.extend(&self.fields, self.fields.entries(own.clone()), |_| true);
-                fields.set(new);
-                self.splice(own, &fields, place + 1);
-                self.frames[place].recorded = true;
-            }
-        }
-    }
-
     /// The fields that are visible in a frame, outermost first.
     pub(crate) fn visible(&self, frame: &Frame) -> &[Entry] {
         let end = self.find(frame.key).map_or(self.fields.len(), |place| self.end(place));
@@ -369,56 +311,6 @@ impl Stack {
     #[cfg(feature = "log")]
     pub(crate) fn has_shadows(frame: &Frame) -> bool {
         frame.shadows
-    }
-
-    /// The failures below a frame.
-    pub(crate) fn take_failures(&mut self, key: FrameKey) -> Failures {
-        self.find(key).map(|place| std::mem::take(&mut self.frames[place].failures)).unwrap_or_default()
-    }
-
-    /// Tells the call that this thread is in, and the spans between, of a failure below.
-    pub(crate) fn note_failure(&mut self, failure: &Failure) {
-        for frame in self.frames.iter_mut().rev() {
-            frame.failures.note(failure.clone());
-            if frame.kind == FrameKind::Observed {
-                return;
-            }
-        }
-    }
-
-    /// Notes that the call was cancelled or unwound, and whether a line said so; returns whether one
-    /// directly below it just was, for the same reason, and had its line.
-    ///
-    /// Futures that are dropped are not being polled, so the inner call does not find the outer one on
-    /// the stack; but it is dropped right before it, on the same thread.
-    pub(crate) fn fell(&mut self, key: FrameKey, reason: &str, written: bool) -> bool {
-        let Some(frame) = self.frame(key) else { return false };
-        let (Some(trace), parent) = (frame.trace, frame.parent) else { return false };
-        let here = (trace.trace_id, trace.span_id);
-        let same = |fallen: &Fallen| fallen.below == here && fallen.reason == reason;
-        let handed_on = self.fallen.as_ref().is_some_and(same);
-        if handed_on || written {
-            // Without a span of its own, a call is where its parent is.
-            let below = parent.map_or(here, |parent| (trace.trace_id, parent.span_id));
-            self.fallen = Some(Fallen { below, reason: reason.to_owned() });
-        } else {
-            self.fallen = None;
-        }
-        handed_on
-    }
-
-    /// Something begins: what fell before has been dealt with.
-    fn go_on(&mut self) {
-        self.fallen = None;
-        self.panic = None;
-    }
-
-    pub(crate) fn set_panic(&mut self, text: String) {
-        self.panic = Some(text);
-    }
-
-    pub(crate) fn panic(&self) -> Option<String> {
-        self.panic.clone()
     }
 
     /// A frame as a span of its own, for others to hold.
@@ -485,7 +377,7 @@ impl Stack {
     }
 
     /// The end of the fields of the frame at that place.
-    fn end(&self, place: usize) -> usize {
+    pub(super) fn end(&self, place: usize) -> usize {
         self.frames.get(place + 1).map_or(self.fields.len(), |next| next.start)
     }
 

@@ -1,0 +1,58 @@
+//! Fields of a span that is entered, recorded or left while other frames stand above it.
+
+use super::stack::{FrameKey, Stack};
+use super::{Fields, Span};
+use std::ops::Range;
+
+impl Stack {
+    /// Puts other fields in the place of some, and sets the frames above right.
+    pub(super) fn splice(&mut self, range: Range<usize>, new: &Fields, above: usize) {
+        let mut behind = Fields::new();
+        behind.extend(&self.fields, self.fields.entries(range.end..self.fields.len()), |_| true);
+        self.fields.truncate(range.start);
+        self.fields.extend(new, new.all(), |_| true);
+        let end = self.fields.len();
+        self.fields.extend(&behind, behind.all(), |_| true);
+        for frame in &mut self.frames[above..] {
+            frame.start = frame.start - range.end + end;
+            frame.own = frame.own - range.end + end;
+        }
+        for place in above.saturating_sub(1)..self.frames.len() {
+            let below = place.checked_sub(1).map(|below| self.frames[below].base);
+            let base = below.filter(|_| !self.frames[place].whole).unwrap_or(self.frames[place].start);
+            let seen = base..self.end(place);
+            let shadows = seen.clone().any(|field| self.shadows(seen.start..field, field..field + 1));
+            (self.frames[place].base, self.frames[place].shadows) = (base, shadows);
+        }
+    }
+
+    /// What has to go back to a span that was entered, before its frame is left.
+    pub(crate) fn give_back(&mut self, key: FrameKey, span: &mut Span) {
+        let Some(place) = self.find(key) else { return };
+        let end = self.end(place);
+        let frame = &mut self.frames[place];
+        span.failures.append(&mut frame.failures);
+        span.notes.append(&mut frame.notes);
+        span.id = frame.id;
+        if frame.recorded {
+            span.shadows = frame.shadows;
+            span.fields.clear();
+            let start = frame.start;
+            span.fields.extend(&self.fields, self.fields.entries(start..end), |_| true);
+        }
+    }
+
+    /// Sets fields of every frame of that `tracing` id.
+    pub(crate) fn record(&mut self, id: u64, new: &Fields) {
+        for place in 0..self.frames.len() {
+            if self.frames[place].id == Some(id) {
+                let own = self.frames[place].own..self.end(place);
+                let mut fields = Fields::new();
+                fields.extend(&self.fields, self.fields.entries(own.clone()), |_| true);
+                fields.set(new);
+                self.splice(own, &fields, place + 1);
+                self.frames[place].recorded = true;
+            }
+        }
+    }
+}
