@@ -261,7 +261,12 @@ impl Stack {
         let Some(place) = self.find(key) else { return false };
         let frame = &self.frames[place];
         let unseen = frame.id.is_none() && !frame.exported;
-        if unseen {
+        if unseen && place + 1 == self.frames.len() {
+            // As nearly always, and dropped where it is.
+            let start = frame.start;
+            self.frames.truncate(place);
+            self.fields.truncate(start);
+        } else if unseen {
             self.remove(place);
         }
         unseen
