@@ -3,65 +3,67 @@
 //! A thread that ends gives its ring to the next that starts, so there are never more rings than there
 //! were threads at once, whether or not the reader gets to empty them.
 
-use rtrb::{Consumer, Producer, RingBuffer};
 use std::cell::RefCell;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// All rings of one purpose.
-pub(crate) struct Rings<T> {
-    capacity: usize,
-    read: Mutex<Vec<Consumer<T>>>,
-    free: Mutex<Vec<Producer<T>>>,
+/// All rings of one purpose: the ends `W` of threads that write, and the ends `R` of the one that reads.
+pub(crate) struct Rings<W, R> {
+    make: fn() -> (W, R),
+    read: Mutex<Vec<R>>,
+    free: Mutex<Vec<W>>,
 }
 
-impl<T> Rings<T> {
-    pub(crate) const fn new(capacity: usize) -> Self {
-        Self { capacity, read: Mutex::new(Vec::new()), free: Mutex::new(Vec::new()) }
+impl<W: 'static, R> Rings<W, R> {
+    pub(crate) const fn new(make: fn() -> (W, R)) -> Self {
+        Self { make, read: Mutex::new(Vec::new()), free: Mutex::new(Vec::new()) }
     }
 
     /// Runs with the ring of this thread.
-    pub(crate) fn write<R>(
-        &'static self,
-        own: &Own<T>,
-        write: impl FnOnce(&mut Producer<T>) -> R,
-    ) -> Option<R> {
+    #[inline]
+    pub(crate) fn write<T>(&'static self, own: &Own<W>, write: impl FnOnce(&mut W) -> T) -> Option<T> {
         let mut slot = own.0.try_borrow_mut().ok()?;
-        let lease = slot.get_or_insert_with(|| Lease { ring: Some(self.lease()), rings: self });
+        let lease = match &mut *slot {
+            Some(lease) => lease,
+            empty => empty.insert(self.lease()),
+        };
         lease.ring.as_mut().map(write)
     }
 
     /// Empties every ring.
-    pub(crate) fn read(&self, read: impl FnMut(&mut Consumer<T>)) {
+    pub(crate) fn read(&self, read: impl FnMut(&mut R)) {
         lock(&self.read).iter_mut().for_each(read);
     }
 
     #[cold]
-    fn lease(&self) -> Producer<T> {
-        lock(&self.free).pop().unwrap_or_else(|| {
-            let (producer, consumer) = RingBuffer::new(self.capacity);
-            lock(&self.read).push(consumer);
-            producer
-        })
+    fn lease(&'static self) -> Lease<W> {
+        let free = lock(&self.free).pop();
+        let ring = free.unwrap_or_else(|| {
+            let (write, read) = (self.make)();
+            lock(&self.read).push(read);
+            write
+        });
+        Lease { ring: Some(ring), free: &self.free }
     }
 }
 
 /// A thread's ring, if it has written: to be kept in a thread-local.
-pub(crate) struct Own<T: 'static>(RefCell<Option<Lease<T>>>);
+pub(crate) struct Own<W: 'static>(RefCell<Option<Lease<W>>>);
 
-impl<T> Own<T> {
+impl<W> Own<W> {
     pub(crate) const fn new() -> Self {
         Self(RefCell::new(None))
     }
 }
 
-struct Lease<T: 'static> {
-    ring: Option<Producer<T>>,
-    rings: &'static Rings<T>,
+/// Given back when the thread ends.
+struct Lease<W: 'static> {
+    ring: Option<W>,
+    free: &'static Mutex<Vec<W>>,
 }
 
-impl<T> Drop for Lease<T> {
+impl<W> Drop for Lease<W> {
     fn drop(&mut self) {
-        lock(&self.rings.free).extend(self.ring.take());
+        lock(self.free).extend(self.ring.take());
     }
 }
 
@@ -72,12 +74,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rtrb::{Consumer, Producer, RingBuffer};
     use std::thread;
 
     #[test]
     fn rings_of_threads_that_ended_are_used_again_and_nothing_is_lost() {
-        static RINGS: Rings<u32> = Rings::new(1024);
-        thread_local!(static OWN: Own<u32> = const { Own::new() });
+        static RINGS: Rings<Producer<u32>, Consumer<u32>> = Rings::new(|| RingBuffer::new(1024));
+        thread_local!(static OWN: Own<Producer<u32>> = const { Own::new() });
         for number in 0..500 {
             thread::spawn(move || OWN.with(|own| RINGS.write(own, |ring| ring.push(number).is_ok())))
                 .join()

@@ -44,6 +44,8 @@ pub(super) fn enter(model: &Model) -> TokenStream {
         }
         within => (None, within.map(|within| quote!(let #guard = #within;))),
     };
+    // What the call is within is left before the body runs, so it has to have it along.
+    let lift = inside.is_some().then(|| quote!((&mut #call).lift();));
     let follows = follows_from
         .as_ref()
         .map(|causes| quote_spanned!(causes.span()=> (&mut #call).follows_from(#causes);));
@@ -55,6 +57,7 @@ pub(super) fn enter(model: &Model) -> TokenStream {
             #inside
             (&mut #call).begin(#runtime::__private::labels() #(#labels)*, &[#(#values),*]);
             #follows
+            #lift
         }
     }
 }

@@ -1,9 +1,9 @@
 //! What there is to say of a call that has ended: its line, its span, and a word to its caller.
 
-use crate::context::{Failure, Failures, FrameKey, Notes, with_stack};
+use crate::context::{Failure, Failures, Frame, FrameKey, Notes, Span, with_stack};
 use crate::outcome::ErrorRef;
 use crate::site::Site;
-use crate::trace::{self, Attribute, Attributes, Finished, SpanError};
+use crate::trace::{self, Attribute, Attributes, Finished, Rest, SpanError};
 use crate::{panics, subscriber};
 use tracing_core::Level;
 
@@ -29,6 +29,12 @@ pub(crate) struct Details {
     pub(crate) reports_others: bool,
 }
 
+impl Details {
+    fn with_error(self, error: Option<SpanError>) -> Rest {
+        Rest { name: self.name, attributes: self.attributes, counted: self.counted, error }
+    }
+}
+
 /// A call that has ended.
 pub(super) struct Ended<'a> {
     pub(super) site: &'static Site,
@@ -38,7 +44,7 @@ pub(super) struct Ended<'a> {
     /// In ticks.
     pub(super) from: u64,
     pub(super) until: u64,
-    pub(super) details: Option<Details>,
+    pub(super) details: Option<&'a mut Details>,
 }
 
 impl Ended<'_> {
@@ -49,7 +55,7 @@ impl Ended<'_> {
 
     /// Says all there is to say, and leaves the call's frame.
     pub(super) fn conclude(mut self, frame: FrameKey, failures: Failures, mut notes: Notes) {
-        let details = self.details.take().unwrap_or_default();
+        let details = self.details.take().map(std::mem::take).unwrap_or_default();
         // First, for it runs the user's code, which may ask for the span.
         let mut error = self.end.error(self.site);
         let id = with_stack(|stack| stack.frame(frame).and_then(|frame| frame.id)).flatten();
@@ -68,38 +74,76 @@ impl Ended<'_> {
         }
         let written = error.as_ref().filter(|_| self.logs(self.level()));
         let failure = handed_on.or_else(|| written.map(|error| Failure::new(&error.text, self.level())));
-        let span = with_stack(|stack| {
-            let carried = stack.carried().cloned();
-            let fields = stack.span_fields(frame);
-            let left = stack.pop(frame);
+        if let Some(id) = id {
+            notes.append(&mut subscriber::take_notes(id));
+        }
+        let left = with_stack(|stack| {
+            let left = stack.leave(frame, |frame| {
+                notes.append(&mut frame.notes);
+                self.finished(frame, notes, Some(Box::new(details.with_error(error))))
+            });
             if let Some(failure) = failure.filter(|_| matches!(self.end, End::Error { .. } | End::Panic)) {
                 stack.note_failure(&failure);
             }
-            left.map(|left| (left, fields, carried))
+            left
         });
         if let Some(id) = id {
-            notes.append(&mut subscriber::take_notes(id));
             subscriber::release(id);
         }
-        let Some(Some((mut left, fields, carried))) = span else { return trace::passed_over(self.site) };
-        let Some(trace) = left.trace.filter(|_| left.exported) else { return };
-        notes.append(&mut left.notes);
-        trace::submit(Finished {
+        if left != Some(true) {
+            trace::passed_over(self.site);
+        }
+    }
+
+    /// The end of a call that has nothing to log and whose span nobody holds by number: leaves its frame.
+    #[inline]
+    pub(super) fn leave(&mut self, frame: FrameKey) -> bool {
+        let left = with_stack(|stack| {
+            stack.leave_unnumbered(frame, |frame| {
+                let (notes, rest) = (std::mem::take(&mut frame.notes), self.quiet_rest());
+                self.finished(frame, notes, rest)
+            })
+        });
+        left == Some(true)
+    }
+
+    /// The same of a future that has waited: its span is not on the stack.
+    pub(super) fn export(&mut self, span: &mut Span) {
+        if let Some(trace) = span.trace.filter(|_| span.exported) {
+            let finished = Finished {
+                metadata: &self.site.metadata,
+                call: Some((self.site, self.series)),
+                trace,
+                parent: span.parent.map(|parent| (parent.span_id, parent.remote)),
+                started: self.from,
+                ended: self.until,
+                outcome: self.end.name(),
+                notes: std::mem::take(&mut span.notes),
+                carried: span.carried.take(),
+                rest: self.quiet_rest(),
+            };
+            trace::submit(finished, span.exported_fields());
+        }
+    }
+
+    fn finished(&self, frame: &Frame, notes: Notes, rest: Option<Box<Rest>>) -> Option<Finished> {
+        Some(Finished {
             metadata: &self.site.metadata,
-            name: details.name,
-            attributes: details.attributes,
-            counted: details.counted,
             call: Some((self.site, self.series)),
-            trace,
-            parent: left.parent.map(|parent| (parent.span_id, parent.remote)),
+            trace: frame.trace?,
+            parent: frame.parent.map(|parent| (parent.span_id, parent.remote)),
             started: self.from,
             ended: self.until,
             outcome: self.end.name(),
-            error,
-            fields,
             notes,
-            carried,
-        });
+            carried: None,
+            rest,
+        })
+    }
+
+    fn quiet_rest(&mut self) -> Option<Box<Rest>> {
+        let details = std::mem::take(self.details.as_deref_mut()?);
+        Some(Box::new(details.with_error(None)))
     }
 
     /// The failure below that this call hands on to its caller, and which has had its line.

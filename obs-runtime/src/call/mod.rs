@@ -127,20 +127,23 @@ impl Call {
                 value.record(&field, visitor);
             }
         };
-        let open = with_stack(|stack| {
-            if site.spec.future {
-                let span =
-                    stack.open(&site.metadata, Some(site.function()), site.spans(), |fields| record(fields));
-                Open::Own(Box::new(span))
-            } else {
-                Open::Frame(stack.push_call(site, |fields| record(fields)))
-            }
-        });
-        if open.is_none() {
-            // Inside a formatter that is being run for another span.
-            trace::passed_over(site);
+        let open = with_stack(|stack| stack.push_call(site, |fields| record(fields)));
+        self.span = open.map_or_else(
+            || {
+                // Inside a formatter that is being run for another span.
+                trace::passed_over(site);
+                Open::Nowhere
+            },
+            Open::Frame,
+        );
+    }
+
+    /// Takes the span off this thread's stack, if it is there: what comes next is not inside the call.
+    pub fn lift(&mut self) {
+        if let Open::Frame(frame) = self.span {
+            let span = with_stack(|stack| stack.lift(frame)).flatten();
+            self.span = span.map_or(Open::Nowhere, |span| Open::Own(Box::new(span)));
         }
-        self.span = open.unwrap_or(Open::Nowhere);
     }
 
     /// Adds a label of the result.
@@ -161,6 +164,7 @@ impl Call {
         let entered = Entered::new(&mut self.span);
         let result = make();
         drop(entered);
+        self.lift();
         self.progress = before;
         result
     }
@@ -229,40 +233,41 @@ impl Call {
     }
 
     /// Ends the call, with what else there is to say of it.
-    pub(crate) fn end(&mut self, end: End<'_>, details: Option<Details>) {
-        let ended = clock::now();
+    pub(crate) fn end(&mut self, end: End<'_>, details: Option<&mut Details>) {
         self.progress = Progress::Silent;
+        let until = clock::now();
         let Some(shape) = self.site.shape() else { return };
-        let ticks = ended.saturating_sub(self.started);
         let series = self.series(shape, end);
         if self.site.spec.metrics {
-            store::finished(shape, series, ticks);
+            store::finished(shape, series, until.saturating_sub(self.started));
         }
-        let call = Ended { site: self.site, end, series, from: self.started, until: ended, details };
-        let frame = match std::mem::replace(&mut self.span, Open::Nowhere) {
+        if !matches!(self.span, Open::Nowhere) {
+            self.close(Ended { site: self.site, end, series, from: self.started, until, details });
+        }
+    }
+
+    /// Ends the call's span, and says what there is to say.
+    fn close(&mut self, mut call: Ended<'_>) {
+        let quiet = call.is_quiet();
+        let (frame, failures, notes) = match std::mem::replace(&mut self.span, Open::Nowhere) {
             Open::Nowhere => return,
             Open::Foreign(foreign) => return foreign.close(),
-            // The usual end: nothing to log, nothing to export, nobody holds the span.
-            Open::Frame(frame)
-                if call.is_quiet() && with_stack(|stack| stack.pop_unseen(frame)) == Some(true) =>
-            {
-                return;
-            }
-            Open::Own(span) if call.is_quiet() && span.unseen() => return,
-            Open::Frame(frame) => Some((frame, Failures::new(), Notes::new())),
+            Open::Frame(frame) if quiet && call.leave(frame) => return,
+            Open::Own(mut span) if quiet && span.id.is_none() => return call.export(&mut span),
+            Open::Frame(frame) => (Some(frame), Failures::new(), Notes::new()),
             Open::Own(mut span) => {
                 let (failures, notes) = (std::mem::take(&mut span.failures), std::mem::take(&mut span.notes));
-                let entered = with_stack(|stack| stack.enter(&span, FrameKind::Observed));
-                if let (None, Some(id)) = (entered, span.id) {
+                let frame = with_stack(|stack| stack.enter(&span, FrameKind::Observed));
+                if let (None, Some(id)) = (frame, span.id) {
                     subscriber::release(id);
                 }
-                entered.map(|frame| (frame, failures, notes))
+                (frame, failures, notes)
             }
         };
         // Whatever this calls, an allocator say, may be observed, and would end here as well.
         let _busy = busy::now();
         match frame {
-            Some((frame, failures, notes)) => call.conclude(frame, failures, notes),
+            Some(frame) => call.conclude(frame, failures, notes),
             None => trace::passed_over(self.site),
         }
     }

@@ -52,6 +52,7 @@ impl<F: Future> Running<'_, F> {
         drop(entered);
         if polled.is_pending() {
             call.progress = Progress::Begun;
+            call.lift();
         }
         polled
     }

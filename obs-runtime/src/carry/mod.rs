@@ -15,6 +15,7 @@ use crate::subscriber;
 use crate::trace::TraceContext;
 use std::fmt;
 use std::marker::PhantomData;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 /// What is true of everything that happens inside: context fields, a place in a trace, and what the
@@ -232,7 +233,7 @@ impl fmt::Debug for Context {
 pub struct Entered {
     /// The frame on the stack of this thread, which the guard can't leave, and the number of the span
     /// that it stands for, if that has one.
-    frame: Option<(FrameKey, Option<u64>)>,
+    frame: Option<(FrameKey, Option<NonZeroU64>)>,
     not_send: PhantomData<*const ()>,
 }
 

@@ -5,9 +5,10 @@ use super::stack::{FrameKey, FrameKind, Stack};
 use crate::site::level_number;
 use tracing_core::Level;
 
-/// The last few failures below a call.
+/// The last few failures below a call. Most have none, so they are a box away.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Failures(Vec<Failure>);
+#[allow(clippy::box_collection, reason = "a vector is three words, and this one is usually not there")]
+pub(crate) struct Failures(Option<Box<Vec<Failure>>>);
 
 #[derive(Clone, Debug)]
 pub(crate) struct Failure {
@@ -28,18 +29,19 @@ impl Failure {
 
 impl Failures {
     pub(crate) const fn new() -> Self {
-        Self(Vec::new())
+        Self(None)
     }
 
     pub(crate) fn note(&mut self, failure: Failure) {
-        if self.0.len() == KEPT {
-            self.0.remove(0);
+        let kept = self.0.get_or_insert_default();
+        if kept.len() == KEPT {
+            kept.remove(0);
         }
-        self.0.push(failure);
+        kept.push(failure);
     }
 
     pub(crate) fn append(&mut self, other: &mut Self) {
-        for failure in other.0.drain(..) {
+        for failure in other.0.take().into_iter().flat_map(|kept| *kept) {
             self.note(failure);
         }
     }
@@ -48,17 +50,20 @@ impl Failures {
     ///
     /// The same text, or one that ends in it as a source does: `reading the order: connection refused`.
     pub(crate) fn handed_on(&self, text: &str, level: Level) -> Option<Failure> {
-        let same = |below: &Failure| {
+        let same = |below: &&Failure| {
             text.strip_suffix(below.text.as_str()).is_some_and(|rest| rest.is_empty() || rest.ends_with(": "))
         };
-        self.0.iter().rev().find(|below| same(below) && below.written <= level_number(level)).cloned()
+        self.severe(level).find(same).cloned()
     }
-}
 
-impl Failures {
     /// The last failure below whose line was at least as severe.
     pub(crate) fn any(&self, level: Level) -> Option<Failure> {
-        self.0.iter().rev().find(|below| below.written <= level_number(level)).cloned()
+        self.severe(level).next().cloned()
+    }
+
+    /// Those whose line was at least as severe, the last first.
+    fn severe(&self, level: Level) -> impl Iterator<Item = &Failure> {
+        self.0.iter().flat_map(|kept| kept.iter().rev()).filter(move |below| below.written <= level_number(level))
     }
 }
 
@@ -107,7 +112,15 @@ impl Stack {
     }
 
     /// Something begins: what fell before has been dealt with.
+    #[inline]
     pub(super) fn go_on(&mut self) {
+        if self.fallen.is_some() || self.panic.is_some() {
+            self.forget_fallen();
+        }
+    }
+
+    #[cold]
+    fn forget_fallen(&mut self) {
         self.fallen = None;
         self.panic = None;
     }
@@ -146,7 +159,7 @@ mod tests {
         for number in 0..100 {
             failures.note(Failure::new(&number.to_string(), Level::ERROR));
         }
-        assert_eq!(failures.0.len(), KEPT);
+        assert_eq!(failures.0.as_ref().map(|kept| kept.len()), Some(KEPT));
         assert!(failures.handed_on("99", Level::ERROR).is_some());
     }
 }

@@ -135,6 +135,32 @@ impl Fields {
         }
     }
 
+    /// Appends all fields of another set.
+    pub(crate) fn append(&mut self, from: &Self) {
+        let shift = offset(self.bytes.len());
+        self.bytes.extend_from_slice(&from.bytes);
+        self.entries.extend(from.entries.iter().map(|entry| Entry {
+            start: shift + entry.start,
+            value: shift + entry.value,
+            end: shift + entry.end,
+            shared: entry.shared,
+        }));
+    }
+
+    /// Fields whose bytes have been on their own, and that are nobody's context any more.
+    #[cfg(feature = "otlp")]
+    pub(crate) fn from_bytes(bytes: Vec<u8>) -> Self {
+        let mut entries = Vec::new();
+        let mut start = 0;
+        while let Some(value) = end_of_string(&bytes, start).map(|key| key + 1)
+            && let Some(end) = end_of_value(&bytes, value).map(|end| end + 1)
+        {
+            entries.push(Entry { start: offset(start), value: offset(value), end: offset(end), shared: false });
+            start = end;
+        }
+        Self { bytes, entries, scope: 0 }
+    }
+
     /// Appends one field, whose value `write` appends as JSON.
     pub(crate) fn push(&mut self, key: &str, write: impl FnOnce(&mut Vec<u8>)) {
         if self.bytes.len() >= self.scope + MAX_SCOPE_BYTES {
@@ -159,18 +185,43 @@ impl Fields {
         self.entries.iter_mut().for_each(|entry| entry.shared = true);
     }
 
-    /// The fields of a span that sees `visible` and has brought what is behind the first `inherited`.
-    pub(super) fn of_span(&self, visible: &[Entry], inherited: usize) -> Self {
-        let mut fields = Self::new();
+    /// The bytes of the fields of a span that sees `visible` and has brought what is behind the first `inherited`:
+    /// its own, and before them those that contexts around it have brought.
+    pub(crate) fn of_span<'a>(
+        &'a self,
+        visible: &'a [Entry],
+        inherited: usize,
+    ) -> impl Iterator<Item = &'a [u8]> + Clone {
         let (above, own) = visible.split_at(inherited.min(visible.len()));
-        fields.extend(self, above, |entry| entry.shared);
-        fields.extend(self, own, |_| true);
-        fields
+        let shared = above.iter().filter(|entry| entry.shared);
+        shared.map(|entry| self.bytes_of(std::slice::from_ref(entry))).chain([self.bytes_of(own)])
     }
 
     /// Appends a string field.
     pub(crate) fn push_str(&mut self, key: &str, value: &str) {
         self.push(key, |out| write_string(out, value));
+    }
+}
+
+/// Where the string that begins there ends: behind its closing quote.
+#[cfg(feature = "otlp")]
+fn end_of_string(json: &[u8], start: usize) -> Option<usize> {
+    let mut at = start + 1;
+    loop {
+        match json.get(at)? {
+            b'"' => return Some(at + 1),
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
+}
+
+/// Where the value that begins there ends: at the comma behind it.
+#[cfg(feature = "otlp")]
+fn end_of_value(json: &[u8], start: usize) -> Option<usize> {
+    match json.get(start)? {
+        b'"' => end_of_string(json, start),
+        _ => Some(start + json[start..].iter().position(|byte| *byte == b',')?),
     }
 }
 
@@ -240,6 +291,22 @@ mod tests {
         assert_eq!(fields.key(&entry), br#"b\""#);
         fields.truncate(1);
         assert_eq!(text(&fields), r#""a":1,"#);
+    }
+
+    #[test]
+    #[cfg(feature = "otlp")]
+    fn bytes_on_their_own_are_the_same_fields_again() {
+        let mut fields = Fields::new();
+        for (key, value) in [("a", r#"1"#), ("b\",", r#"x",\"#), ("", ""), ("number", "-1.5e7")] {
+            fields.push_str(key, value);
+            fields.push(key, |out| out.extend_from_slice(b"2.5"));
+        }
+        let again = Fields::from_bytes(fields.bytes.clone());
+        let parts = |fields: &Fields| -> Vec<(Vec<u8>, Vec<u8>)> {
+            fields.all().iter().map(|entry| (fields.key(entry).to_vec(), fields.value(entry).to_vec())).collect()
+        };
+        assert_eq!(parts(&again), parts(&fields));
+        assert_eq!(Fields::from_bytes(b"\"cut".to_vec()).len(), 0);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::stack::{FrameKey, Stack};
 use super::{Fields, Span};
+use std::num::NonZeroU64;
 use std::ops::Range;
 
 impl Stack {
@@ -43,7 +44,7 @@ impl Stack {
     }
 
     /// Sets fields of every frame of that `tracing` id.
-    pub(crate) fn record(&mut self, id: u64, new: &Fields) {
+    pub(crate) fn record(&mut self, id: NonZeroU64, new: &Fields) {
         for place in 0..self.frames.len() {
             if self.frames[place].id == Some(id) {
                 let own = self.frames[place].own..self.end(place);

@@ -67,6 +67,7 @@ impl Stack {
         }
         let above = self.top().map(|top| (top.trace, top.remote)).unwrap_or_default();
         let mut frame = self.frame_here(FrameKind::Scope);
+        let key = frame.key;
         self.fields.extend(&context.fields, context.fields.all(), |_| true);
         frame.shadows |=
             context.shadows || self.shadows(frame.base..frame.start, frame.start..self.fields.len());
@@ -78,6 +79,7 @@ impl Stack {
             let baggage = self.carried().map(|carried| carried.baggage.clone()).unwrap_or_default();
             frame.carried = Some(Arc::new(Carried { baggage, ..Carried::default() }));
         }
-        self.push(frame)
+        self.push(frame);
+        key
     }
 }

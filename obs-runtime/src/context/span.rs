@@ -6,6 +6,7 @@ use super::notes::Notes;
 use super::{Carried, Failures, Fields};
 use crate::trace::TraceContext;
 use std::fmt;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use tracing_core::Metadata;
 
@@ -32,7 +33,7 @@ pub(crate) struct Span {
     pub(crate) exported: bool,
     pub(crate) notes: Notes,
     /// The number by which `tracing` knows the span, if anybody asked for it.
-    pub(crate) id: Option<u64>,
+    pub(crate) id: Option<NonZeroU64>,
 }
 
 /// The span above another one.
@@ -81,10 +82,6 @@ impl Span {
         self.shadows |= shadows;
     }
 
-    /// Whether neither an exporter nor a handle waits for the span's end.
-    pub(crate) fn unseen(&self) -> bool {
-        self.id.is_none() && !self.exported
-    }
 
     /// Appends the fields that `record` writes, as the span's own.
     pub(crate) fn record(&mut self, record: impl FnOnce(&mut Fields)) {
@@ -95,7 +92,7 @@ impl Span {
     }
 
     /// Its own fields, and those that contexts around it have brought.
-    pub(crate) fn exported_fields(&self) -> Fields {
+    pub(crate) fn exported_fields(&self) -> impl Iterator<Item = &[u8]> + Clone {
         self.fields.of_span(self.fields.all(), self.inherited)
     }
 

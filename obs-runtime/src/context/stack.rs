@@ -11,8 +11,9 @@ use super::notes::Notes;
 use super::span::Parent;
 use super::{Carried, Fields, Span};
 use crate::site::Site;
-use crate::trace::TraceContext;
+use crate::trace::{self, Finished, TraceContext};
 use std::cell::RefCell;
+use std::num::NonZeroU64;
 use std::ops::Range;
 use std::sync::Arc;
 use tracing_core::Metadata;
@@ -40,7 +41,7 @@ pub(crate) struct Frame {
     pub(crate) notes: Notes,
     pub(crate) failures: Failures,
     /// The number by which `tracing` knows the span, if anybody asked for it.
-    pub(crate) id: Option<u64>,
+    pub(crate) id: Option<NonZeroU64>,
     /// Whether it brought all it sees along. Otherwise it also sees what the frame below it sees.
     pub(super) whole: bool,
     /// The first field that is visible here.
@@ -138,55 +139,95 @@ impl Stack {
     }
 
     /// Enters a call of an observed function, with its fields.
+    ///
+    /// On the way of nearly every call, so the frame is made in its place, in one go.
+    #[inline]
     pub(crate) fn push_call(&mut self, site: &'static Site, record: impl FnOnce(&mut Fields)) -> FrameKey {
         self.go_on();
-        let mut frame = self.frame_here(FrameKind::Observed);
+        let start = self.fields.begin_scope();
         record(&mut self.fields);
-        frame.shadows |= self.shadows(frame.base..frame.start, frame.start..self.fields.len());
         let identity = self.identity(site.spans());
-        (frame.trace, frame.remote, frame.parent) = (identity.trace, identity.remote, identity.parent);
-        frame.exported = identity.exported();
-        frame.metadata = Some(&site.metadata);
-        frame.function = Some(site.function());
-        self.push(frame)
+        let (base, mut shadows) = self.top().map_or((start, false), |top| (top.base, top.shadows));
+        if self.fields.len() > start {
+            shadows |= self.shadows(base..start, start..self.fields.len());
+        }
+        let key = self.next_key();
+        let whole = self.frames.is_empty();
+        #[cfg(feature = "opentelemetry")]
+        let below = self.top().and_then(|below| below.trace);
+        self.frames.push(Frame {
+            key,
+            kind: FrameKind::Observed,
+            metadata: Some(&site.metadata),
+            function: Some(site.function()),
+            trace: identity.trace,
+            remote: identity.remote,
+            parent: identity.parent,
+            carried: None,
+            exported: identity.exported(),
+            notes: Notes::new(),
+            failures: Failures::new(),
+            id: None,
+            whole,
+            base,
+            start,
+            own: start,
+            shadows,
+            recorded: false,
+            #[cfg(feature = "opentelemetry")]
+            api: None,
+        });
+        #[cfg(feature = "opentelemetry")]
+        self.make_current(below);
+        key
     }
 
     /// Makes a span below the innermost one, to be entered later.
     pub(crate) fn open(
         &mut self,
         metadata: &'static Metadata<'static>,
-        function: Option<&'static str>,
-        identity: bool,
         record: impl FnOnce(&mut Fields),
     ) -> Span {
         self.go_on();
-        let identity = self.identity(identity);
+        let identity = self.identity(true);
         let mut span = Span::new(metadata, identity);
-        span.function = function;
         span.carried = self.carried().cloned();
         if let Some(top) = self.top() {
             span.inherit(&self.fields, self.visible(top), top.shadows);
-            span.function = function.or(top.function);
+            span.function = top.function;
         }
         span.record(record);
         span
     }
 
-    /// Enters a span that was opened before.
+    /// Enters a span that was opened before, with all that it sees.
     pub(crate) fn enter(&mut self, span: &Span, kind: FrameKind) -> FrameKey {
-        let mut frame = self.frame_here(kind);
-        frame.whole = true;
-        frame.base = frame.start;
-        frame.own = frame.start + span.inherited;
-        frame.shadows = span.shadows;
-        frame.metadata = Some(span.metadata);
-        frame.function = span.function;
-        (frame.trace, frame.remote, frame.parent) = (span.trace, span.remote, span.parent);
-        frame.carried.clone_from(&span.carried);
-        frame.exported = span.exported;
-        frame.id = span.id;
-        self.fields.extend(&span.fields, span.fields.all(), |_| true);
-        self.push(frame)
+        let start = self.fields.begin_scope();
+        self.fields.append(&span.fields);
+        let key = self.next_key();
+        self.push(Frame {
+            key,
+            kind,
+            metadata: Some(span.metadata),
+            function: span.function,
+            trace: span.trace,
+            remote: span.remote,
+            parent: span.parent,
+            carried: span.carried.clone(),
+            exported: span.exported,
+            notes: Notes::new(),
+            failures: Failures::new(),
+            id: span.id,
+            whole: true,
+            base: start,
+            start,
+            own: start + span.inherited,
+            shadows: span.shadows,
+            recorded: false,
+            #[cfg(feature = "opentelemetry")]
+            api: None,
+        });
+        key
     }
 
     /// Enters an observed future's span for a poll.
@@ -197,10 +238,10 @@ impl Stack {
 
     /// A frame that sees what the innermost one sees, and has nothing of its own yet.
     pub(super) fn frame_here(&mut self, kind: FrameKind) -> Frame {
-        let start = self.fields.begin_scope();
+        let (start, key) = (self.fields.begin_scope(), self.next_key());
         let top = self.top();
         Frame {
-            key: FrameKey(self.last_key + 1),
+            key,
             kind,
             metadata: None,
             function: top.and_then(|top| top.function),
@@ -223,15 +264,17 @@ impl Stack {
         }
     }
 
-    pub(super) fn push(&mut self, frame: Frame) -> FrameKey {
-        let key = frame.key;
-        self.last_key = key.0;
+    fn next_key(&mut self) -> FrameKey {
+        self.last_key += 1;
+        FrameKey(self.last_key)
+    }
+
+    pub(super) fn push(&mut self, frame: Frame) {
         #[cfg(feature = "opentelemetry")]
         let below = self.top().and_then(|below| below.trace);
         self.frames.push(frame);
         #[cfg(feature = "opentelemetry")]
         self.make_current(below);
-        key
     }
 
     /// Tells the OpenTelemetry API of the innermost frame, if that brings anything new.
@@ -256,24 +299,59 @@ impl Stack {
         Some(self.remove(self.find(key)?))
     }
 
-    /// Leaves the frame of that name if neither an exporter nor a handle waits for its end.
-    pub(crate) fn pop_unseen(&mut self, key: FrameKey) -> bool {
-        let Some(place) = self.find(key) else { return false };
-        let frame = &self.frames[place];
-        let unseen = frame.id.is_none() && !frame.exported;
-        if unseen && place + 1 == self.frames.len() {
+    /// Leaves the frame of that name, and hands over what is exported of it.
+    #[inline]
+    pub(crate) fn leave(&mut self, key: FrameKey, finished: impl FnOnce(&mut Frame) -> Option<Finished>) -> bool {
+        self.find(key).is_some_and(|place| self.leave_at(place, finished))
+    }
+
+    /// As [`leave`](Self::leave), unless somebody holds the span by its number.
+    #[inline]
+    pub(crate) fn leave_unnumbered(
+        &mut self,
+        key: FrameKey,
+        finished: impl FnOnce(&mut Frame) -> Option<Finished>,
+    ) -> bool {
+        let place = self.find(key).filter(|place| self.frames[*place].id.is_none());
+        place.is_some_and(|place| self.leave_at(place, finished))
+    }
+
+    #[inline]
+    fn leave_at(&mut self, place: usize, finished: impl FnOnce(&mut Frame) -> Option<Finished>) -> bool {
+        if self.frames[place].exported {
+            self.export(place, finished);
+        }
+        if place + 1 == self.frames.len() {
             // As nearly always, and dropped where it is.
-            let start = frame.start;
+            let start = self.frames[place].start;
             self.frames.truncate(place);
             self.fields.truncate(start);
-        } else if unseen {
+        } else {
             self.remove(place);
         }
-        unseen
+        true
+    }
+
+    fn export(&mut self, place: usize, finished: impl FnOnce(&mut Frame) -> Option<Finished>) {
+        let carried = self.carried().cloned();
+        let Some(span) = finished(&mut self.frames[place]) else { return };
+        let frame = &self.frames[place];
+        let visible = self.visible_at(place);
+        let own = self.end(place) - frame.own;
+        trace::submit(Finished { carried, ..span }, self.fields.of_span(visible, visible.len().saturating_sub(own)));
+    }
+
+    /// Takes the frame of that name off the stack: a future that waits keeps its span.
+    pub(crate) fn lift(&mut self, key: FrameKey) -> Option<Span> {
+        let place = self.find(key)?;
+        let mut span = self.materialize(&self.frames[place])?;
+        let frame = self.remove(place);
+        (span.exported, span.failures, span.notes) = (frame.exported, frame.failures, frame.notes);
+        Some(span)
     }
 
     /// Leaves the innermost frame of that `tracing` id.
-    pub(crate) fn exit(&mut self, id: u64) -> Option<Frame> {
+    pub(crate) fn exit(&mut self, id: NonZeroU64) -> Option<Frame> {
         let entered = |frame: &Frame| frame.id == Some(id) && frame.kind == FrameKind::Entered;
         Some(self.remove(self.frames.iter().rposition(entered)?))
     }
@@ -291,20 +369,16 @@ impl Stack {
 
     /// The fields that are visible in a frame, outermost first.
     pub(crate) fn visible(&self, frame: &Frame) -> &[Entry] {
-        let end = self.find(frame.key).map_or(self.fields.len(), |place| self.end(place));
-        let mut visible = self.fields.entries(frame.base.max(end.saturating_sub(MAX_VISIBLE))..end);
+        self.find(frame.key).map_or(&[], |place| self.visible_at(place))
+    }
+
+    fn visible_at(&self, place: usize) -> &[Entry] {
+        let (base, end) = (self.frames[place].base, self.end(place));
+        let mut visible = self.fields.entries(base.max(end.saturating_sub(MAX_VISIBLE))..end);
         while self.fields.bytes_of(visible).len() > MAX_VISIBLE_BYTES {
             visible = &visible[1..];
         }
         visible
-    }
-
-    /// The fields of a frame's span: what it brought itself, and what contexts around it have brought.
-    pub(crate) fn span_fields(&self, key: FrameKey) -> Fields {
-        let Some(place) = self.find(key) else { return Fields::new() };
-        let visible = self.visible(&self.frames[place]);
-        let own = self.end(place) - self.frames[place].own;
-        self.fields.of_span(visible, visible.len().saturating_sub(own))
     }
 
     /// Where the fields of all frames lie.
@@ -342,7 +416,7 @@ impl Stack {
     }
 
     /// The number of the innermost span, if it has one.
-    pub(crate) fn innermost_number(&self) -> Option<u64> {
+    pub(crate) fn innermost_number(&self) -> Option<NonZeroU64> {
         self.top()?.id
     }
 

@@ -3,7 +3,7 @@
 use crate::clock::Anchor;
 use crate::context::{Fields, SpanEvent, unescape};
 use crate::site::{Site, SpanKind};
-use crate::trace::{Attribute, Finished, TraceContext, limits};
+use crate::trace::{Attribute, Finished, Rest, TraceContext, limits};
 use opentelemetry::trace::{self, Event, Link, SpanContext, SpanId, Status, TraceFlags, TraceId, TraceState};
 use opentelemetry::{InstrumentationScope, KeyValue, Value};
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
@@ -23,38 +23,39 @@ impl Converter {
         Self { scope, anchor: Anchor::NONE }
     }
 
-    pub(crate) fn convert(&mut self, mut span: Finished) -> SpanData {
+    pub(crate) fn convert(&mut self, mut span: Finished, fields: &Fields) -> SpanData {
         #[cfg(feature = "prometheus")]
         super::exemplars::note(&span, self.anchor.unix_nanos(span.ended));
         let context = span_context(span.trace, false, tracestate(&span));
         let parent = span.parent.unwrap_or_default();
-        let (attributes, dropped_attributes_count) = limited(attributes(&span), limits().attributes);
-        let (events, links) = self.notes(&mut span);
+        let rest = span.rest.take().map(|rest| *rest).unwrap_or_default();
+        let (attributes, dropped_attributes_count) = limited(attributes(&span, &rest, fields), limits().attributes);
+        let (events, links) = self.notes(&mut span, &rest);
         SpanData {
             span_context: context,
             parent_span_id: SpanId::from_bytes(parent.0.to_be_bytes()),
             parent_span_is_remote: parent.1,
             span_kind: span.call.map_or(trace::SpanKind::Internal, |(site, _)| kind(site)),
-            name: name(&mut span),
+            name: rest.name.map_or(Cow::Borrowed(span.metadata.name()), Cow::Owned),
             start_time: self.anchor.system_time(span.started),
             end_time: self.anchor.system_time(span.ended),
             attributes,
             dropped_attributes_count,
             events,
             links,
-            status: span.error.take().map_or(Status::Unset, |error| Status::error(cut(error.text))),
+            status: rest.error.map_or(Status::Unset, |error| Status::error(cut(error.text))),
             instrumentation_scope: self.scope.clone(),
         }
     }
 
     /// What happened in the span, its failure last.
-    fn notes(&mut self, span: &mut Finished) -> (SpanEvents, SpanLinks) {
+    fn notes(&mut self, span: &mut Finished, rest: &Rest) -> (SpanEvents, SpanLinks) {
         let noted = std::mem::take(&mut span.notes).into_noted();
         let (mut events, mut links) = (SpanEvents::default(), SpanLinks::default());
         events.events = noted.events.iter().map(|event| self.event(event)).collect();
         events.dropped_count = noted.dropped_events;
         if let Some((error, exception)) =
-            span.error.as_ref().and_then(|error| Some((error, error.exception?)))
+            rest.error.as_ref().and_then(|error| Some((error, error.exception?)))
         {
             events.events.push(Event::new(
                 "exception",
@@ -99,10 +100,6 @@ fn tracestate(span: &Finished) -> TraceState {
     carried.and_then(|state| state.parse().ok()).unwrap_or_default()
 }
 
-fn name(span: &mut Finished) -> Cow<'static, str> {
-    span.name.take().map_or(Cow::Borrowed(span.metadata.name()), Cow::Owned)
-}
-
 /// Keeps the first `limit` attributes, and says how many more there were.
 fn limited(mut attributes: Vec<KeyValue>, limit: usize) -> (Vec<KeyValue>, u32) {
     let dropped = attributes.len().saturating_sub(limit);
@@ -140,13 +137,13 @@ fn kind(site: &Site) -> trace::SpanKind {
 }
 
 /// By the names of the OpenTelemetry semantic conventions where they have one.
-fn attributes(span: &Finished) -> Vec<KeyValue> {
+fn attributes(span: &Finished, rest: &Rest, fields: &Fields) -> Vec<KeyValue> {
     let mut attributes = Vec::new();
     if let Some((site, series)) = span.call {
         attributes.push(KeyValue::new("code.function.name", site.function()));
         attributes.push(KeyValue::new("outcome", span.outcome));
         // Attributes of its own say all that the labels say.
-        let shape = site.shape().filter(|_| span.attributes.is_empty());
+        let shape = site.shape().filter(|_| rest.attributes.is_empty());
         let labels = shape.map(|shape| site.labels(shape, series)).unwrap_or_default();
         attributes.extend(labels.into_iter().map(|(name, value)| KeyValue::new(name, value)));
     }
@@ -156,11 +153,11 @@ fn attributes(span: &Finished) -> Vec<KeyValue> {
     if let Some(line) = span.metadata.line() {
         attributes.push(KeyValue::new("code.line.number", i64::from(line)));
     }
-    if let Some(error) = &span.error {
+    if let Some(error) = &rest.error {
         let kind = error.kind.clone().unwrap_or_else(|| span.outcome.to_owned());
         attributes.push(text("error.type", kind));
     }
-    for (key, value) in span.attributes.iter().chain(&span.counted) {
+    for (key, value) in rest.attributes.iter().chain(&rest.counted) {
         // The conventions' name for a thing goes before our own.
         attributes.retain(|attribute| attribute.key.as_str() != *key);
         attributes.push(match value {
@@ -169,7 +166,7 @@ fn attributes(span: &Finished) -> Vec<KeyValue> {
             Attribute::Number(value) => KeyValue::new(*key, *value),
         });
     }
-    push_fields(&mut attributes, &span.fields);
+    push_fields(&mut attributes, fields);
     attributes
 }
 

@@ -54,7 +54,7 @@ impl<F: FnMut(&mut Vec<Ended>)> Source<SpanData> for Rings<F> {
         let left_out = self.taken.len().saturating_sub(room);
         self.taken.truncate(room);
         into.extend(self.taken.drain(..).map(|span| match span {
-            Ended::Ours(span) => self.converter.convert(span),
+            Ended::Ours(span, fields) => self.converter.convert(span, &fields),
             #[cfg(feature = "opentelemetry")]
             Ended::Api(span) => *span,
         }));

@@ -32,6 +32,7 @@ impl Exchange {
             return None;
         }
         call.begin(labels, &[]);
+        call.lift();
         let details = Details { name: Some(name), ..Details::default() };
         let server = site.spec.kind == SpanKind::Server;
         Some(Self { call, server, head: false, status: None, details })
@@ -129,7 +130,7 @@ impl Exchange {
     }
 
     fn end(&mut self, end: End<'_>) {
-        self.call.end(end, Some(std::mem::take(&mut self.details)));
+        self.call.end(end, Some(&mut self.details));
     }
 }
 

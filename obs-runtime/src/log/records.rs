@@ -2,6 +2,7 @@
 
 use super::framed::{self, Taken};
 use crate::rings::{Own, Rings};
+use rtrb::{Consumer, Producer, RingBuffer};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::Thread;
@@ -9,12 +10,12 @@ use std::thread::Thread;
 /// What one thread may log before the collector of lines comes by.
 const RING_BYTES: usize = 256 * 1024;
 
-static RINGS: Rings<u8> = Rings::new(RING_BYTES);
+static RINGS: Rings<Producer<u8>, Consumer<u8>> = Rings::new(|| RingBuffer::new(RING_BYTES));
 static COLLECTOR: OnceLock<Thread> = OnceLock::new();
 static DROPPED: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
-    static OWN: Own<u8> = const { Own::new() };
+    static OWN: Own<Producer<u8>> = const { Own::new() };
 }
 
 /// Takes lines from now on; this thread is woken when a ring is half full.
@@ -29,7 +30,7 @@ pub(super) fn wanted() -> bool {
 
 /// Hands a line over, as JSON. A full ring drops it and counts that.
 pub(super) fn push(ticks: u64, line: &[u8]) {
-    let push = |own: &Own<u8>| {
+    let push = |own: &Own<Producer<u8>>| {
         RINGS.write(own, |ring| {
             let pushed = framed::push(ring, ticks, line);
             if ring.slots() < RING_BYTES / 2

@@ -8,6 +8,7 @@ use super::framed;
 use super::output::Writing;
 use crate::busy;
 use crate::rings::{Own, Rings};
+use rtrb::{Consumer, Producer, RingBuffer};
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -36,10 +37,10 @@ static CLOSED: AtomicBool = AtomicBool::new(false);
 /// The writer waits for its output.
 static IN_OUTPUT: AtomicBool = AtomicBool::new(false);
 static DROPPED: AtomicU64 = AtomicU64::new(0);
-static RINGS: Rings<u8> = Rings::new(RING_BYTES);
+static RINGS: Rings<Producer<u8>, Consumer<u8>> = Rings::new(|| RingBuffer::new(RING_BYTES));
 
 thread_local! {
-    static OWN: Own<u8> = const { Own::new() };
+    static OWN: Own<Producer<u8>> = const { Own::new() };
 }
 
 struct Writer {
@@ -117,7 +118,7 @@ pub(super) fn format() -> Format {
 /// Hands a line over. False if it does not fit.
 pub(super) fn push(ticks: u64, line: &[u8]) -> bool {
     let Some(writer) = WRITER.get() else { return false };
-    let push = |own: &Own<u8>| {
+    let push = |own: &Own<Producer<u8>>| {
         RINGS.write(own, |ring| {
             for yields in 0..YIELDS {
                 let fits = ring.slots() >= framed::size(line);

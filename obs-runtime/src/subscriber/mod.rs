@@ -57,7 +57,7 @@ impl Subscriber for ObsSubscriber {
 
     fn record_follows_from(&self, id: &Id, follows: &Id) {
         if let Some(other) = spans::trace_of(follows) {
-            notes::of_span(id.into_u64(), |notes| notes.link(other, false));
+            notes::of_span(id.into_non_zero_u64(), |notes| notes.link(other, false));
         }
     }
 
@@ -79,7 +79,7 @@ impl Subscriber for ObsSubscriber {
     }
 
     fn clone_span(&self, id: &Id) -> Id {
-        spans::retain(id.into_u64());
+        spans::retain(id.into_non_zero_u64());
         id.clone()
     }
 

@@ -3,6 +3,7 @@
 
 use super::spans;
 use crate::context::{Notes, with_stack};
+use std::num::NonZeroU64;
 #[cfg(feature = "otlp")]
 use {crate::clock, crate::context::SpanEvent, tracing_core::Event, tracing_core::span::Id};
 
@@ -19,7 +20,7 @@ pub(super) fn event(event: &Event<'_>) {
             let taken = SpanEvent::of(event, clock::now());
             note(|notes| notes.event(taken));
         }
-    } else if let Some(id) = event.parent().map(Id::into_u64) {
+    } else if let Some(id) = event.parent().map(Id::into_non_zero_u64) {
         let taken = SpanEvent::of(event, clock::now());
         of_span(id, |notes| notes.event(taken));
     }
@@ -43,7 +44,7 @@ pub(crate) fn note(write: impl FnOnce(&mut Notes)) {
 }
 
 /// Notes something of a span by its number.
-pub(super) fn of_span(id: u64, write: impl FnOnce(&mut Notes)) {
+pub(super) fn of_span(id: NonZeroU64, write: impl FnOnce(&mut Notes)) {
     let mut notes = Notes::new();
     write(&mut notes);
     spans::append_notes(id, &mut notes);

@@ -8,6 +8,7 @@ use crate::context::{Fields, Notes, Span, with_stack};
 use crate::context::{FrameKey, FrameKind};
 use crate::trace::{self, Finished, TraceContext};
 use sharded_slab::{Clear, Config, Pool};
+use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use tracing_core::Metadata;
@@ -45,7 +46,7 @@ fn has_place() -> bool {
 }
 
 /// What a span gets for a number when the slab is full or the stack is taken: it is not tracked.
-const UNTRACKED: u64 = u64::MAX;
+const UNTRACKED: NonZeroU64 = NonZeroU64::MAX;
 
 #[derive(Debug, Default)]
 struct Slot {
@@ -80,16 +81,16 @@ impl Slot {
 }
 
 /// The key of a number that may be anything.
-fn key(id: u64) -> Option<usize> {
-    usize::try_from(id).ok()?.checked_sub(1)
+fn key(id: NonZeroU64) -> Option<usize> {
+    usize::try_from(id.get() - 1).ok()
 }
 
-fn insert(mut span: Span, observed: bool) -> Option<u64> {
+fn insert(mut span: Span, observed: bool) -> Option<NonZeroU64> {
     if !has_place() {
         return None;
     }
     let mut slot = SPANS.create()?;
-    let id = slot.key() as u64 + 1;
+    let id = NonZeroU64::MIN.saturating_add(slot.key() as u64);
     span.id = Some(id);
     slot.span = Some(span);
     slot.handles = AtomicUsize::new(1);
@@ -102,18 +103,18 @@ fn insert(mut span: Span, observed: bool) -> Option<u64> {
 pub(super) fn open(attributes: &Attributes<'_>) -> Id {
     let metadata = attributes.metadata();
     let record = |fields: &mut Fields| attributes.record(fields);
-    let parent = attributes.parent().map(Id::into_u64);
+    let parent = attributes.parent().map(Id::into_non_zero_u64);
     let span = if attributes.is_contextual() {
-        with_stack(|stack| stack.open(metadata, None, true, record))
+        with_stack(|stack| stack.open(metadata, record))
     } else {
         open_below(parent, metadata, record)
     };
-    Id::from_u64(span.and_then(|span| insert(span, false)).unwrap_or(UNTRACKED))
+    Id::from_non_zero_u64(span.and_then(|span| insert(span, false)).unwrap_or(UNTRACKED))
 }
 
 /// Opens a span below one that the caller names, or at the root of a trace.
 fn open_below(
-    parent: Option<u64>,
+    parent: Option<NonZeroU64>,
     metadata: &'static Metadata<'static>,
     record: impl FnOnce(&mut Fields),
 ) -> Option<Span> {
@@ -135,7 +136,7 @@ fn open_below(
 
 /// Runs with a span that is to be entered.
 pub(super) fn with<R>(id: &Id, run: impl FnOnce(&Span) -> R) -> Option<R> {
-    let slot = SPANS.get(key(id.into_u64())?)?;
+    let slot = SPANS.get(key(id.into_non_zero_u64())?)?;
     let span = slot.span.as_ref()?;
     let recorded = slot.recorded();
     if recorded.len() == 0 {
@@ -155,38 +156,38 @@ pub(crate) fn enter(id: &Id) -> Option<FrameKey> {
 
 /// Adds fields to a span, and to the lines of this thread if it is in that span.
 pub(super) fn record(id: &Id, values: &Record<'_>) {
-    let Some(slot) = key(id.into_u64()).and_then(|key| SPANS.get(key)) else { return };
+    let Some(slot) = key(id.into_non_zero_u64()).and_then(|key| SPANS.get(key)) else { return };
     let mut fields = Fields::new();
     // A formatter of a value may look for the span that it is in: the stack is not taken yet.
     values.record(&mut fields);
     slot.recorded().set(&fields);
-    with_stack(|stack| stack.record(id.into_u64(), &fields));
+    with_stack(|stack| stack.record(id.into_non_zero_u64(), &fields));
 }
 
 /// Leaves a span on this thread, and takes from there what happened in it.
 pub(super) fn exit(id: &Id) {
-    let left = with_stack(|stack| stack.exit(id.into_u64())).flatten();
+    let left = with_stack(|stack| stack.exit(id.into_non_zero_u64())).flatten();
     if let Some(mut frame) = left.filter(|frame| !frame.notes.is_empty()) {
-        append_notes(id.into_u64(), &mut frame.notes);
+        append_notes(id.into_non_zero_u64(), &mut frame.notes);
     }
 }
 
 /// Notes something of a span by its number.
-pub(crate) fn append_notes(id: u64, notes: &mut Notes) {
+pub(crate) fn append_notes(id: NonZeroU64, notes: &mut Notes) {
     if let Some(slot) = key(id).and_then(|key| SPANS.get(key)) {
         slot.notes().append(notes);
     }
 }
 
 /// What was noted of a span by its number since it opened.
-pub(crate) fn take_notes(id: u64) -> Notes {
+pub(crate) fn take_notes(id: NonZeroU64) -> Notes {
     let slot = key(id).and_then(|key| SPANS.get(key));
     slot.map(|slot| std::mem::take(&mut *slot.notes())).unwrap_or_default()
 }
 
 /// The place of a span in its trace.
 pub(super) fn trace_of(id: &Id) -> Option<TraceContext> {
-    SPANS.get(key(id.into_u64())?)?.span.as_ref()?.trace
+    SPANS.get(key(id.into_non_zero_u64())?)?.span.as_ref()?.trace
 }
 
 /// Runs with the place of a span in its trace, if it is known.
@@ -197,7 +198,7 @@ pub(crate) fn link_to(id: &Id, link: impl FnOnce(TraceContext)) {
 }
 
 /// Counts one more handle.
-pub(crate) fn retain(id: u64) {
+pub(crate) fn retain(id: NonZeroU64) {
     if let Some(slot) = key(id).and_then(|key| SPANS.get(key)) {
         slot.handles.fetch_add(1, Ordering::Relaxed);
     }
@@ -205,7 +206,7 @@ pub(crate) fn retain(id: u64) {
 
 /// Gives a handle back; with the last one, the span ends.
 pub(super) fn close(id: &Id) -> bool {
-    let Some(key) = key(id.into_u64()) else { return false };
+    let Some(key) = key(id.into_non_zero_u64()) else { return false };
     let Some(slot) = SPANS.get(key) else { return false };
     let before =
         slot.handles.fetch_update(Ordering::AcqRel, Ordering::Acquire, |handles| handles.checked_sub(1));
@@ -220,14 +221,14 @@ pub(super) fn close(id: &Id) -> bool {
 }
 
 /// The fields that were recorded by number since the span opened.
-pub(crate) fn recorded(id: u64) -> Option<Fields> {
+pub(crate) fn recorded(id: NonZeroU64) -> Option<Fields> {
     let recorded = SPANS.get(key(id)?)?.recorded().clone();
     (recorded.len() > 0).then_some(recorded)
 }
 
 /// Gives back the handle of an observed call that ends.
-pub(crate) fn release(id: u64) {
-    close(&Id::from_u64(id));
+pub(crate) fn release(id: NonZeroU64) {
+    close(&Id::from_non_zero_u64(id));
 }
 
 /// The innermost span of this thread, given a number if it has none.
@@ -236,11 +237,11 @@ pub(super) fn current() -> Option<(Id, &'static Metadata<'static>)> {
         let top = stack.top()?;
         let metadata = top.metadata?;
         if let Some(id) = top.id {
-            return Some((Id::from_u64(id), metadata));
+            return Some((Id::from_non_zero_u64(id), metadata));
         }
         let id = insert(stack.materialize(top)?, true)?;
         stack.top_mut()?.id = Some(id);
-        Some((Id::from_u64(id), metadata))
+        Some((Id::from_non_zero_u64(id), metadata))
     })
     .flatten()
 }
@@ -248,25 +249,18 @@ pub(super) fn current() -> Option<(Id, &'static Metadata<'static>)> {
 fn export(slot: &Slot) {
     let Some(span) = &slot.span else { return };
     let Some(trace) = span.trace.filter(|_| span.exported) else { return };
-    let mut fields = span.exported_fields();
     let recorded = slot.recorded();
-    fields.extend(&recorded, recorded.all(), |_| true);
-    drop(recorded);
-    let notes = std::mem::take(&mut *slot.notes());
-    trace::submit(Finished {
+    let finished = Finished {
         metadata: span.metadata,
-        name: None,
-        attributes: Vec::new(),
-        counted: None,
         call: None,
         trace,
         parent: span.parent.map(|parent| (parent.span_id, parent.remote)),
         started: slot.opened,
         ended: clock::now(),
         outcome: "",
-        error: None,
-        fields,
-        notes,
+        notes: std::mem::take(&mut *slot.notes()),
         carried: span.carried.clone(),
-    });
+        rest: None,
+    };
+    trace::submit(finished, span.exported_fields().chain([recorded.bytes_of(recorded.all())]));
 }

@@ -1,6 +1,6 @@
 //! Code that uses the OpenTelemetry API directly: its spans come out beside ours, in the same traces.
 
-use super::{Sampler, record, sampler};
+use super::{Sampler, ring, sampler};
 use opentelemetry::propagation::TextMapCompositePropagator;
 use opentelemetry::{Context, global};
 use opentelemetry_sdk::Resource;
@@ -43,7 +43,7 @@ impl SpanProcessor for ToRings {
     fn on_start(&self, _: &mut Span, _: &Context) {}
 
     fn on_end(&self, span: SpanData) {
-        record::submit_api(span);
+        ring::submit_api(span);
     }
 
     /// The runtime's own flush is the one that counts.

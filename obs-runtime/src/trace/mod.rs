@@ -5,6 +5,7 @@ mod api;
 mod context;
 mod limits;
 mod record;
+mod ring;
 mod sampler;
 
 #[cfg(feature = "opentelemetry")]
@@ -13,9 +14,10 @@ pub use context::{ParseTraceparentError, TraceContext};
 pub(crate) use limits::limits;
 #[cfg(feature = "otlp")]
 pub(crate) use limits::{Limits, install as install_limits};
-pub(crate) use record::{Attribute, Attributes, Finished, SpanError, passed_over, submit};
+pub(crate) use record::{Attribute, Attributes, Finished, Rest, SpanError};
 #[cfg(feature = "otlp")]
-pub(crate) use record::{Ended, collect_from, dropped, wake};
+pub(crate) use ring::{Ended, collect_from, dropped, wake};
+pub(crate) use ring::{passed_over, submit};
 pub use sampler::Sampler;
 pub(crate) use sampler::install as install_sampler;
 #[cfg(feature = "otlp")]
