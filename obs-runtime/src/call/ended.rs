@@ -1,9 +1,9 @@
 //! What there is to say of a call that has ended: its line, its span, and a word to its caller.
 
-use crate::context::{Failure, Failures, Frame, FrameKey, Notes, Span, with_stack};
+use crate::context::{Failure, Failures, FrameKey, Left, Notes, with_stack};
 use crate::outcome::ErrorRef;
 use crate::site::Site;
-use crate::trace::{self, Attribute, Attributes, Finished, Rest, SpanError};
+use crate::trace::{self, Attribute, Attributes, Finished, Rest, Returned, SpanError};
 use crate::{panics, subscriber};
 use tracing_core::Level;
 
@@ -78,9 +78,9 @@ impl Ended<'_> {
             notes.append(&mut subscriber::take_notes(id));
         }
         let left = with_stack(|stack| {
-            let left = stack.leave(frame, |frame| {
-                notes.append(&mut frame.notes);
-                self.finished(frame, notes, Some(Box::new(details.with_error(error))))
+            let left = stack.leave(frame, |mut left| {
+                left.notes.append(&mut notes);
+                self.submit(left, Some(details.with_error(error)));
             });
             if let Some(failure) = failure.filter(|_| matches!(self.end, End::Error { .. } | End::Panic)) {
                 stack.note_failure(&failure);
@@ -98,52 +98,44 @@ impl Ended<'_> {
     /// The end of a call that has nothing to log and whose span nobody holds by number: leaves its frame.
     #[inline]
     pub(super) fn leave(&mut self, frame: FrameKey) -> bool {
-        let left = with_stack(|stack| {
-            stack.leave_unnumbered(frame, |frame| {
-                let (notes, rest) = (std::mem::take(&mut frame.notes), self.quiet_rest());
-                self.finished(frame, notes, rest)
-            })
-        });
-        left == Some(true)
+        with_stack(|stack| stack.leave_unnumbered(frame, |left| self.export(left))) == Some(true)
     }
 
-    /// The same of a future that has waited: its span is not on the stack.
-    pub(super) fn export(&mut self, span: &mut Span) {
-        if let Some(trace) = span.trace.filter(|_| span.exported) {
+    /// Hands over the span of a call that returned.
+    #[inline]
+    pub(super) fn export(&mut self, left: Left<'_>) {
+        if self.details.is_none()
+            && left.is_plain()
+            && let Some(returned) = self.returned(&left)
+        {
+            return trace::submit_returned(returned, left.fields);
+        }
+        let rest = self.details.take().map(|details| std::mem::take(details).with_error(None));
+        self.submit(left, rest);
+    }
+
+    fn submit(&self, left: Left<'_>, rest: Option<Rest>) {
+        if let Some(returned) = self.returned(&left) {
             let finished = Finished {
-                metadata: &self.site.metadata,
-                call: Some((self.site, self.series)),
-                trace,
-                parent: span.parent.map(|parent| (parent.span_id, parent.remote)),
-                started: self.from,
-                ended: self.until,
                 outcome: self.end.name(),
-                notes: std::mem::take(&mut span.notes),
-                carried: span.carried.take(),
-                rest: self.quiet_rest(),
+                notes: left.notes,
+                carried: left.carried.cloned(),
+                rest: rest.map(Box::new),
+                ..returned.into()
             };
-            trace::submit(finished, span.exported_fields());
+            trace::submit(finished, left.fields);
         }
     }
 
-    fn finished(&self, frame: &Frame, notes: Notes, rest: Option<Box<Rest>>) -> Option<Finished> {
-        Some(Finished {
-            metadata: &self.site.metadata,
-            call: Some((self.site, self.series)),
-            trace: frame.trace?,
-            parent: frame.parent.map(|parent| (parent.span_id, parent.remote)),
+    fn returned(&self, left: &Left<'_>) -> Option<Returned> {
+        Some(Returned {
+            site: self.site,
+            series: self.series,
+            trace: left.identity.trace?,
+            parent: left.identity.parent(),
             started: self.from,
             ended: self.until,
-            outcome: self.end.name(),
-            notes,
-            carried: None,
-            rest,
         })
-    }
-
-    fn quiet_rest(&mut self) -> Option<Box<Rest>> {
-        let details = std::mem::take(self.details.as_deref_mut()?);
-        Some(Box::new(details.with_error(None)))
     }
 
     /// The failure below that this call hands on to its caller, and which has had its line.

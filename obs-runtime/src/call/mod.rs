@@ -253,7 +253,10 @@ impl Call {
             Open::Nowhere => return,
             Open::Foreign(foreign) => return foreign.close(),
             Open::Frame(frame) if quiet && call.leave(frame) => return,
-            Open::Own(mut span) if quiet && span.id.is_none() => return call.export(&mut span),
+            Open::Own(mut span) if quiet && span.id.is_none() => {
+                span.left().into_iter().for_each(|left| call.export(left));
+                return;
+            }
             Open::Frame(frame) => (Some(frame), Failures::new(), Notes::new()),
             Open::Own(mut span) => {
                 let (failures, notes) = (std::mem::take(&mut span.failures), std::mem::take(&mut span.notes));

@@ -56,7 +56,8 @@ impl Flow {
 
     fn end(&mut self, end: End<'_>) {
         let items = i64::try_from(self.items).unwrap_or(i64::MAX);
-        let mut details = Details { counted: Some(("items", Attribute::Number(items))), ..Details::default() };
+        let mut details =
+            Details { counted: Some(("items", Attribute::Number(items))), ..Details::default() };
         self.call.end(end, Some(&mut details));
     }
 }

@@ -97,7 +97,7 @@ impl Context {
 
     /// A context that adds to the one it is entered in.
     pub(crate) fn layer(span: Span) -> Self {
-        let empty = span.trace.is_none() && span.carried.is_none() && span.fields.len() == 0;
+        let empty = span.identity.trace.is_none() && span.carried.is_none() && span.fields.len() == 0;
         Self((!empty).then(|| Arc::new(Held { span, whole: false })))
     }
 
@@ -109,7 +109,7 @@ impl Context {
     /// Its place in a trace, if it has one: that of the innermost span, or of the caller's.
     #[must_use]
     pub fn trace(&self) -> Option<TraceContext> {
-        self.0.as_ref()?.span.trace
+        self.0.as_ref()?.span.identity.trace
     }
 
     /// The value of a baggage entry, decoded.
@@ -144,7 +144,11 @@ impl Context {
             Some(held) => held.span.carried.clone().or_else(current),
         };
         let mut carried = carried.map(Arc::unwrap_or_clone).unwrap_or_default();
-        if self.0.as_ref().is_some_and(|held| held.span.carried.is_none() && held.span.trace.is_some()) {
+        if self
+            .0
+            .as_ref()
+            .is_some_and(|held| held.span.carried.is_none() && held.span.identity.trace.is_some())
+        {
             // What is around belongs to another trace.
             carried.tracestate = TraceState::default();
         }

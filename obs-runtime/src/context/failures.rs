@@ -1,7 +1,8 @@
 //! Errors that calls below have returned and logged: who returns the same one hands it on, and need
 //! not log it again.
 
-use super::stack::{FrameKey, FrameKind, Stack};
+use super::frame::{FrameKey, FrameKind};
+use super::stack::Stack;
 use crate::site::level_number;
 use tracing_core::Level;
 
@@ -63,7 +64,10 @@ impl Failures {
 
     /// Those whose line was at least as severe, the last first.
     fn severe(&self, level: Level) -> impl Iterator<Item = &Failure> {
-        self.0.iter().flat_map(|kept| kept.iter().rev()).filter(move |below| below.written <= level_number(level))
+        self.0
+            .iter()
+            .flat_map(|kept| kept.iter().rev())
+            .filter(move |below| below.written <= level_number(level))
     }
 }
 
@@ -97,13 +101,13 @@ impl Stack {
     /// the stack; but it is dropped right before it, on the same thread.
     pub(crate) fn fell(&mut self, key: FrameKey, reason: &str, written: bool) -> bool {
         let Some(frame) = self.frame(key) else { return false };
-        let (Some(trace), parent) = (frame.trace, frame.parent) else { return false };
+        let (Some(trace), parent) = (frame.identity.trace, frame.identity.parent()) else { return false };
         let here = (trace.trace_id, trace.span_id);
         let same = |fallen: &Fallen| fallen.below == here && fallen.reason == reason;
         let handed_on = self.fallen.as_ref().is_some_and(same);
         if handed_on || written {
             // Without a span of its own, a call is where its parent is.
-            let below = parent.map_or(here, |parent| (trace.trace_id, parent.span_id));
+            let below = parent.map_or(here, |parent| (trace.trace_id, parent.0));
             self.fallen = Some(Fallen { below, reason: reason.to_owned() });
         } else {
             self.fallen = None;

@@ -155,7 +155,12 @@ impl Fields {
         while let Some(value) = end_of_string(&bytes, start).map(|key| key + 1)
             && let Some(end) = end_of_value(&bytes, value).map(|end| end + 1)
         {
-            entries.push(Entry { start: offset(start), value: offset(value), end: offset(end), shared: false });
+            entries.push(Entry {
+                start: offset(start),
+                value: offset(value),
+                end: offset(end),
+                shared: false,
+            });
             start = end;
         }
         Self { bytes, entries, scope: 0 }
@@ -187,19 +192,42 @@ impl Fields {
 
     /// The bytes of the fields of a span that sees `visible` and has brought what is behind the first `inherited`:
     /// its own, and before them those that contexts around it have brought.
-    pub(crate) fn of_span<'a>(
-        &'a self,
-        visible: &'a [Entry],
-        inherited: usize,
-    ) -> impl Iterator<Item = &'a [u8]> + Clone {
+    pub(super) fn of_span<'a>(&'a self, visible: &'a [Entry], inherited: usize) -> FieldRuns<'a> {
         let (above, own) = visible.split_at(inherited.min(visible.len()));
-        let shared = above.iter().filter(|entry| entry.shared);
-        shared.map(|entry| self.bytes_of(std::slice::from_ref(entry))).chain([self.bytes_of(own)])
+        FieldRuns { fields: self, above: above.iter(), own: Some(self.bytes_of(own)) }
     }
 
     /// Appends a string field.
     pub(crate) fn push_str(&mut self, key: &str, value: &str) {
         self.push(key, |out| write_string(out, value));
+    }
+}
+
+/// Fields that lie apart, as runs of bytes.
+#[derive(Clone)]
+pub(crate) struct FieldRuns<'a> {
+    fields: &'a Fields,
+    above: std::slice::Iter<'a, Entry>,
+    own: Option<&'a [u8]>,
+}
+
+impl FieldRuns<'_> {
+    /// How many bytes there are.
+    #[inline]
+    pub(crate) fn size(&self) -> usize {
+        self.clone().map(<[u8]>::len).sum()
+    }
+}
+
+impl<'a> Iterator for FieldRuns<'a> {
+    type Item = &'a [u8];
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a [u8]> {
+        match self.above.find(|entry| entry.shared) {
+            Some(entry) => Some(self.fields.bytes_of(std::slice::from_ref(entry))),
+            None => self.own.take(),
+        }
     }
 }
 
@@ -303,7 +331,11 @@ mod tests {
         }
         let again = Fields::from_bytes(fields.bytes.clone());
         let parts = |fields: &Fields| -> Vec<(Vec<u8>, Vec<u8>)> {
-            fields.all().iter().map(|entry| (fields.key(entry).to_vec(), fields.value(entry).to_vec())).collect()
+            fields
+                .all()
+                .iter()
+                .map(|entry| (fields.key(entry).to_vec(), fields.value(entry).to_vec()))
+                .collect()
         };
         assert_eq!(parts(&again), parts(&fields));
         assert_eq!(Fields::from_bytes(b"\"cut".to_vec()).len(), 0);

@@ -1,31 +1,45 @@
 //! New traces and spans: their ids, and whether they are sampled.
 
-use super::span::Parent;
 use crate::trace::{self, TraceContext};
 use std::hash::{BuildHasher, RandomState};
+use std::num::NonZeroU64;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+/// A place in a trace, and whether it is a span in another process.
+pub(crate) type Place = (TraceContext, bool);
+
 /// What a span is called in its trace, and what its parent is.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Identity {
+    /// What log lines and children see: the span's own, or the one above it where it has none.
     pub(crate) trace: Option<TraceContext>,
-    /// Whether that is a span in another process.
+    /// The parent's span id.
+    pub(super) parent: Option<NonZeroU64>,
+    /// Whether `trace` is a span in another process.
     pub(crate) remote: bool,
-    pub(crate) parent: Option<Parent>,
-    /// Whether it is the span's own, and not the one above it.
-    pub(crate) own: bool,
+    /// Whether the parent is in another process.
+    pub(super) parent_remote: bool,
+    /// Whether it is a span that is exported when it ends.
+    pub(crate) exported: bool,
 }
 
 impl Identity {
     /// Of what has no identity but the one above it.
-    pub(super) fn of(above: Option<(TraceContext, bool)>) -> Self {
+    #[inline]
+    pub(super) fn of(above: Option<Place>) -> Self {
         let (trace, remote) = above.unzip();
-        Self { trace, remote: remote.unwrap_or(false), parent: None, own: false }
+        Self { trace, remote: remote.unwrap_or(false), ..Self::default() }
     }
 
-    /// Whether a span of this identity is exported when it ends.
-    pub(super) fn exported(&self) -> bool {
-        self.own && trace::exporting() && self.trace.is_some_and(|trace| trace.sampled)
+    /// What children see.
+    #[inline]
+    pub(crate) fn place(&self) -> Option<Place> {
+        Some((self.trace?, self.remote))
+    }
+
+    /// The parent's span id, and whether that is in another process.
+    pub(crate) fn parent(&self) -> Option<(u64, bool)> {
+        Some((self.parent?.get(), self.parent_remote))
     }
 }
 
@@ -41,27 +55,56 @@ impl Identities {
         Self { random: None, quiet: false }
     }
 
-    /// The identity of a span below another, which may be in another process, and its parent's.
-    pub(super) fn below(&mut self, above: Option<(TraceContext, bool)>) -> Identity {
-        if let Some((_, true)) = above
-            && !trace::exporting()
-        {
-            // Nobody will ever see a span of ours: those further down belong below the caller's.
-            return Identity::of(above);
-        }
-        let (trace_id, sampled) = match above {
-            Some((trace, false)) => (trace.trace_id, trace.sampled),
-            Some((trace, true)) => (trace.trace_id, trace::sampled(trace.trace_id, Some(trace.sampled))),
-            None => {
-                let random = self.random();
-                let trace_id = (u128::from(random.u64(..)) << 64 | u128::from(random.u64(..))).max(1);
-                (trace_id, trace::sampled(trace_id, None))
+    /// The identity of a span below another, which may be in another process.
+    ///
+    /// A span that is not exported has no id of its own: nobody will ever see it, so lines and spans further down
+    /// belong to the one above.
+    #[inline]
+    pub(super) fn below(&mut self, above: Option<Place>) -> Identity {
+        match above {
+            Some((trace, false)) if trace.sampled && trace::exporting() && !self.quiet => {
+                self.exported(trace.trace_id, Some((trace.span_id, false)))
             }
-        };
-        let parent = above.map(|(trace, remote)| Parent { span_id: trace.span_id, remote });
+            Some((_, false)) => Identity::of(above),
+            Some((caller, true)) => self.below_caller(caller),
+            None => self.root(),
+        }
+    }
+
+    fn root(&mut self) -> Identity {
+        let random = self.random();
+        let (high, low) = (random.u64(..), random.u64(..));
+        let trace_id = (u128::from(high) << 64 | u128::from(low)).max(1);
+        let sampled = trace::sampled(trace_id, None) && !self.quiet;
+        if sampled && trace::exporting() {
+            return self.exported(trace_id, None);
+        }
+        // Any number but 0 will do for a span that nobody sees.
+        Identity::of(Some((TraceContext { trace_id, span_id: high.max(1), sampled }, false)))
+    }
+
+    fn below_caller(&mut self, caller: TraceContext) -> Identity {
+        if !trace::exporting() {
+            return Identity::of(Some((caller, true)));
+        }
+        let sampled = trace::sampled(caller.trace_id, Some(caller.sampled)) && !self.quiet;
+        if sampled {
+            return self.exported(caller.trace_id, Some((caller.span_id, true)));
+        }
+        Identity::of(Some((TraceContext { sampled, ..caller }, false)))
+    }
+
+    #[inline]
+    fn exported(&mut self, trace_id: u128, parent: Option<(u64, bool)>) -> Identity {
         let span_id = self.random().u64(..).max(1);
-        let trace = TraceContext { trace_id, span_id, sampled: sampled && !self.quiet };
-        Identity { trace: Some(trace), remote: false, parent, own: true }
+        let (parent, parent_remote) = parent.unwrap_or_default();
+        Identity {
+            trace: Some(TraceContext { trace_id, span_id, sampled: true }),
+            parent: NonZeroU64::new(parent),
+            remote: false,
+            parent_remote,
+            exported: true,
+        }
     }
 
     /// Random bytes, for ids of other kinds.
@@ -70,11 +113,15 @@ impl Identities {
         self.random().fill(bytes);
     }
 
+    #[inline]
     fn random(&mut self) -> &mut fastrand::Rng {
-        // Seeded by the operating system, so that processes started alike do not share ids.
-        self.random.get_or_insert_with(|| {
-            let nanos = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            fastrand::Rng::with_seed(RandomState::new().hash_one((nanos, std::thread::current().id())))
-        })
+        self.random.get_or_insert_with(seeded)
     }
+}
+
+/// Seeded by the operating system, so that processes started alike do not share ids.
+#[cold]
+fn seeded() -> fastrand::Rng {
+    let nanos = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    fastrand::Rng::with_seed(RandomState::new().hash_one((nanos, std::thread::current().id())))
 }

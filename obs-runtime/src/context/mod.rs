@@ -5,8 +5,10 @@ mod api;
 mod carried;
 mod failures;
 mod fields;
+mod frame;
 mod identity;
 mod json;
+mod leaving;
 mod notes;
 mod recording;
 mod scope;
@@ -19,12 +21,14 @@ pub(crate) use carried::Carried;
 pub(crate) use failures::{Failure, Failures};
 #[cfg(feature = "log")]
 pub(crate) use fields::Entry;
-pub(crate) use fields::Fields;
 #[cfg(feature = "prometheus")]
 pub(crate) use fields::left_out;
+pub(crate) use fields::{FieldRuns, Fields};
+pub(crate) use frame::{Frame, FrameKey, FrameKind};
 pub(crate) use json::unescape;
 #[cfg(feature = "log")]
 pub(crate) use json::{write_formatted, write_string};
+pub(crate) use leaving::Left;
 pub(crate) use notes::{EventFields, Notes, SpanEvent};
 pub(crate) use span::Span;
-pub(crate) use stack::{Frame, FrameKey, FrameKind, Stack, with_stack};
+pub(crate) use stack::{Stack, with_stack};

@@ -1,6 +1,7 @@
 //! Fields of a span that is entered, recorded or left while other frames stand above it.
 
-use super::stack::{FrameKey, Stack};
+use super::frame::{FrameKey, position};
+use super::stack::Stack;
 use super::{Fields, Span};
 use std::num::NonZeroU64;
 use std::ops::Range;
@@ -15,13 +16,13 @@ impl Stack {
         let end = self.fields.len();
         self.fields.extend(&behind, behind.all(), |_| true);
         for frame in &mut self.frames[above..] {
-            frame.start = frame.start - range.end + end;
-            frame.own = frame.own - range.end + end;
+            frame.start = position(frame.start as usize - range.end + end);
+            frame.own = position(frame.own as usize - range.end + end);
         }
         for place in above.saturating_sub(1)..self.frames.len() {
             let below = place.checked_sub(1).map(|below| self.frames[below].base);
             let base = below.filter(|_| !self.frames[place].whole).unwrap_or(self.frames[place].start);
-            let seen = base..self.end(place);
+            let seen = base as usize..self.end(place);
             let shadows = seen.clone().any(|field| self.shadows(seen.start..field, field..field + 1));
             (self.frames[place].base, self.frames[place].shadows) = (base, shadows);
         }
@@ -38,7 +39,7 @@ impl Stack {
         if frame.recorded {
             span.shadows = frame.shadows;
             span.fields.clear();
-            let start = frame.start;
+            let start = frame.start as usize;
             span.fields.extend(&self.fields, self.fields.entries(start..end), |_| true);
         }
     }
@@ -47,7 +48,7 @@ impl Stack {
     pub(crate) fn record(&mut self, id: NonZeroU64, new: &Fields) {
         for place in 0..self.frames.len() {
             if self.frames[place].id == Some(id) {
-                let own = self.frames[place].own..self.end(place);
+                let own = self.frames[place].own as usize..self.end(place);
                 let mut fields = Fields::new();
                 fields.extend(&self.fields, self.fields.entries(own.clone()), |_| true);
                 fields.set(new);

@@ -1,8 +1,9 @@
 //! Contexts on the stack: fields, or a caller's place, or all that another thread was in, brought here
 //! without a span.
 
+use super::frame::{FrameKey, FrameKind};
 use super::identity::Identity;
-use super::stack::{FrameKey, FrameKind, Stack};
+use super::stack::Stack;
 use super::{Carried, Fields, Span};
 use crate::trace::TraceContext;
 use std::sync::Arc;
@@ -33,7 +34,7 @@ impl Callsite for ContextCallsite {
 impl Span {
     /// A context with fields, and a caller's place in a trace.
     pub(crate) fn context(trace: Option<TraceContext>, record: impl FnOnce(&mut Fields)) -> Self {
-        let identity = Identity { trace, remote: trace.is_some(), parent: None, own: false };
+        let identity = Identity { trace, remote: trace.is_some(), ..Identity::default() };
         let mut span = Self::new(&METADATA, identity);
         span.record(record);
         span.fields.share();
@@ -54,8 +55,7 @@ impl Stack {
             Some(top) => self.materialize(top)?,
             None => Span::context(None, |_| ()),
         };
-        let (trace, remote) = self.place().unzip();
-        (span.trace, span.remote) = (trace, remote.unwrap_or_default());
+        span.identity = Identity::of(self.place());
         span.inherited = span.fields.len();
         Some(span)
     }
@@ -65,21 +65,23 @@ impl Stack {
         if whole {
             return self.enter(context, FrameKind::Scope);
         }
-        let above = self.top().map(|top| (top.trace, top.remote)).unwrap_or_default();
-        let mut frame = self.frame_here(FrameKind::Scope);
-        let key = frame.key;
-        self.fields.extend(&context.fields, context.fields.all(), |_| true);
+        let start = self.fields.begin_scope();
+        self.fields.append(&context.fields);
+        let identity = match context.identity.trace {
+            Some(_) => context.identity,
+            None => Identity::of(self.top().and_then(|top| top.identity.place())),
+        };
+        let mut frame = self.frame_at(start, FrameKind::Scope, identity);
         frame.shadows |=
-            context.shadows || self.shadows(frame.base..frame.start, frame.start..self.fields.len());
-        (frame.trace, frame.remote) = if context.trace.is_some() { (context.trace, true) } else { above };
+            context.shadows || self.shadows(frame.base as usize..start, start..self.fields.len());
         frame.metadata = Some(context.metadata);
         frame.carried.clone_from(&context.carried);
-        if context.trace.is_some() && context.carried.is_none() {
+        if context.identity.trace.is_some() && context.carried.is_none() {
             // Another trace has no part in the state of this one.
             let baggage = self.carried().map(|carried| carried.baggage.clone()).unwrap_or_default();
             frame.carried = Some(Arc::new(Carried { baggage, ..Carried::default() }));
         }
-        self.push(frame);
-        key
+        frame.carries |= frame.carried.is_some();
+        self.push(frame)
     }
 }

@@ -1,10 +1,9 @@
 //! A span off the stack: what has to survive while a future waits, or another thread holds the span.
 
-use super::fields::Entry;
+use super::fields::{Entry, FieldRuns};
 use super::identity::Identity;
 use super::notes::Notes;
 use super::{Carried, Failures, Fields};
-use crate::trace::TraceContext;
 use std::fmt;
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -14,12 +13,8 @@ use tracing_core::Metadata;
 pub(crate) struct Span {
     pub(crate) metadata: &'static Metadata<'static>,
     /// The nearest observed function, this span's own included.
-    pub(crate) function: Option<&'static str>,
-    /// The identity that log lines and children see: the span's own, or its parent's where it has none.
-    pub(crate) trace: Option<TraceContext>,
-    /// Whether that is the identity of a span in another process.
-    pub(crate) remote: bool,
-    pub(crate) parent: Option<Parent>,
+    pub(crate) function: Option<&'static Metadata<'static>>,
+    pub(crate) identity: Identity,
     /// Inherited fields, then the span's own.
     pub(crate) fields: Fields,
     /// How many of the fields are inherited.
@@ -29,19 +24,9 @@ pub(crate) struct Span {
     pub(crate) failures: Failures,
     /// What the request carries besides, inherited or its own.
     pub(crate) carried: Option<Arc<Carried>>,
-    /// Whether it is exported when it ends.
-    pub(crate) exported: bool,
     pub(crate) notes: Notes,
     /// The number by which `tracing` knows the span, if anybody asked for it.
     pub(crate) id: Option<NonZeroU64>,
-}
-
-/// The span above another one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Parent {
-    pub(crate) span_id: u64,
-    /// In another process.
-    pub(crate) remote: bool,
 }
 
 impl Span {
@@ -50,11 +35,8 @@ impl Span {
         Self {
             metadata,
             function: None,
-            trace: identity.trace,
-            remote: identity.remote,
-            parent: identity.parent,
+            identity,
             carried: None,
-            exported: identity.exported(),
             notes: Notes::new(),
             fields: Fields::new(),
             inherited: 0,
@@ -82,7 +64,6 @@ impl Span {
         self.shadows |= shadows;
     }
 
-
     /// Appends the fields that `record` writes, as the span's own.
     pub(crate) fn record(&mut self, record: impl FnOnce(&mut Fields)) {
         let before = self.fields.len();
@@ -92,7 +73,7 @@ impl Span {
     }
 
     /// Its own fields, and those that contexts around it have brought.
-    pub(crate) fn exported_fields(&self) -> impl Iterator<Item = &[u8]> + Clone {
+    pub(crate) fn exported_fields(&self) -> FieldRuns<'_> {
         self.fields.of_span(self.fields.all(), self.inherited)
     }
 
@@ -110,7 +91,7 @@ impl fmt::Debug for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Span")
             .field("name", &self.metadata.name())
-            .field("trace", &self.trace)
+            .field("trace", &self.identity.trace)
             .finish_non_exhaustive()
     }
 }

@@ -29,7 +29,8 @@ impl Converter {
         let context = span_context(span.trace, false, tracestate(&span));
         let parent = span.parent.unwrap_or_default();
         let rest = span.rest.take().map(|rest| *rest).unwrap_or_default();
-        let (attributes, dropped_attributes_count) = limited(attributes(&span, &rest, fields), limits().attributes);
+        let (attributes, dropped_attributes_count) =
+            limited(attributes(&span, &rest, fields), limits().attributes);
         let (events, links) = self.notes(&mut span, &rest);
         SpanData {
             span_context: context,

@@ -72,7 +72,7 @@ impl<'a> Line<'a> {
         out.push(b',');
         if let Some(function) = self.top().and_then(|top| top.function) {
             out.extend_from_slice(b"\"function\":");
-            write_string(out, function);
+            write_string(out, function.name());
             out.push(b',');
         }
         if let Some((trace, _)) = self.place() {

@@ -15,7 +15,7 @@ pub(super) fn event(event: &Event<'_>) {
     }
     if event.is_contextual() {
         let sampled = |trace: Option<crate::TraceContext>| trace.is_some_and(|trace| trace.sampled);
-        if with_stack(|stack| stack.top().is_some_and(|top| sampled(top.trace))) == Some(true) {
+        if with_stack(|stack| stack.top().is_some_and(|top| sampled(top.identity.trace))) == Some(true) {
             // Runs the formatters of its values, while the stack is not taken.
             let taken = SpanEvent::of(event, clock::now());
             note(|notes| notes.event(taken));

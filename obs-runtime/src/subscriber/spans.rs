@@ -120,7 +120,7 @@ fn open_below(
 ) -> Option<Span> {
     let above = parent.and_then(key).and_then(|key| SPANS.get(key));
     let above = above.as_ref().and_then(|slot| Some((slot.span.as_ref()?, slot.recorded())));
-    let trace = above.as_ref().and_then(|(span, _)| Some((span.trace?, span.remote)));
+    let trace = above.as_ref().and_then(|(span, _)| span.identity.place());
     let identity = with_stack(|stack| stack.identity_below(trace))?;
     let mut span = Span::new(metadata, identity);
     if let Some((above, recorded)) = &above {
@@ -187,7 +187,7 @@ pub(crate) fn take_notes(id: NonZeroU64) -> Notes {
 
 /// The place of a span in its trace.
 pub(super) fn trace_of(id: &Id) -> Option<TraceContext> {
-    SPANS.get(key(id.into_non_zero_u64())?)?.span.as_ref()?.trace
+    SPANS.get(key(id.into_non_zero_u64())?)?.span.as_ref()?.identity.trace
 }
 
 /// Runs with the place of a span in its trace, if it is known.
@@ -248,13 +248,13 @@ pub(super) fn current() -> Option<(Id, &'static Metadata<'static>)> {
 
 fn export(slot: &Slot) {
     let Some(span) = &slot.span else { return };
-    let Some(trace) = span.trace.filter(|_| span.exported) else { return };
+    let Some(trace) = span.identity.trace.filter(|_| span.identity.exported) else { return };
     let recorded = slot.recorded();
     let finished = Finished {
         metadata: span.metadata,
         call: None,
         trace,
-        parent: span.parent.map(|parent| (parent.span_id, parent.remote)),
+        parent: span.identity.parent(),
         started: slot.opened,
         ended: clock::now(),
         outcome: "",

@@ -14,10 +14,10 @@ pub use context::{ParseTraceparentError, TraceContext};
 pub(crate) use limits::limits;
 #[cfg(feature = "otlp")]
 pub(crate) use limits::{Limits, install as install_limits};
-pub(crate) use record::{Attribute, Attributes, Finished, Rest, SpanError};
+pub(crate) use record::{Attribute, Attributes, Finished, Rest, Returned, SpanError};
 #[cfg(feature = "otlp")]
 pub(crate) use ring::{Ended, collect_from, dropped, wake};
-pub(crate) use ring::{passed_over, submit};
+pub(crate) use ring::{passed_over, submit, submit_returned};
 pub use sampler::Sampler;
 pub(crate) use sampler::install as install_sampler;
 #[cfg(feature = "otlp")]

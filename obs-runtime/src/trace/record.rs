@@ -24,6 +24,37 @@ pub(crate) struct Finished {
     pub(crate) rest: Option<Box<Rest>>,
 }
 
+/// The span of an observed call that returned, as long as there is no more to say of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Returned {
+    pub(crate) site: &'static Site,
+    /// The series it was counted in.
+    pub(crate) series: usize,
+    pub(crate) trace: TraceContext,
+    /// The parent's span id, and whether that is in another process.
+    pub(crate) parent: Option<(u64, bool)>,
+    /// In ticks.
+    pub(crate) started: u64,
+    pub(crate) ended: u64,
+}
+
+impl From<Returned> for Finished {
+    fn from(call: Returned) -> Self {
+        Self {
+            metadata: &call.site.metadata,
+            call: Some((call.site, call.series)),
+            trace: call.trace,
+            parent: call.parent,
+            started: call.started,
+            ended: call.ended,
+            outcome: "ok",
+            notes: Notes::new(),
+            carried: None,
+            rest: None,
+        }
+    }
+}
+
 /// What there is to say of few spans.
 #[derive(Debug, Default)]
 pub(crate) struct Rest {

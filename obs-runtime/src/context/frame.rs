@@ -1,0 +1,69 @@
+//! A frame: a span, or a context, that a thread is in.
+
+use super::identity::Identity;
+use super::{Carried, Failures, Notes};
+use std::num::NonZeroU64;
+use std::sync::Arc;
+use tracing_core::Metadata;
+
+/// A span that this thread is in. Made and left by every call, so it is two cache lines, and what is rare is a box
+/// away.
+#[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each says another thing, and none of them a state")]
+pub(crate) struct Frame {
+    /// The identity that log lines and children see.
+    pub(crate) identity: Identity,
+    /// Names the frame on its stack.
+    pub(super) key: FrameKey,
+    pub(crate) metadata: Option<&'static Metadata<'static>>,
+    /// The nearest observed function, this frame's own included.
+    pub(crate) function: Option<&'static Metadata<'static>>,
+    /// What the request carries besides, if this frame brought it.
+    pub(crate) carried: Option<Arc<Carried>>,
+    /// What happened in it, for the exporter.
+    pub(crate) notes: Notes,
+    pub(crate) failures: Failures,
+    /// The number by which `tracing` knows the span, if anybody asked for it.
+    pub(crate) id: Option<NonZeroU64>,
+    /// The first field that is visible here.
+    pub(super) base: u32,
+    /// The first field that this frame brought.
+    pub(super) start: u32,
+    /// The first field of its own, behind those it copied from elsewhere.
+    pub(super) own: u32,
+    pub(crate) kind: FrameKind,
+    /// Whether it brought all it sees along. Otherwise it also sees what the frame below it sees.
+    pub(super) whole: bool,
+    /// Whether it, or one that it sees, has brought something that the request carries.
+    pub(super) carries: bool,
+    /// Whether two visible fields have the same key.
+    pub(super) shadows: bool,
+    /// Whether fields were recorded since it was entered.
+    pub(super) recorded: bool,
+    /// Makes it current for the OpenTelemetry API too, as long as the frame is there.
+    #[cfg(feature = "opentelemetry")]
+    pub(super) api: Option<super::api::Current>,
+}
+
+/// Names a frame as long as it is on its thread's stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FrameKey(pub(super) u64);
+
+/// Why a frame is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FrameKind {
+    /// A call of an observed function.
+    Observed,
+    /// A span that `tracing` entered.
+    Entered,
+    /// A context without a span of its own.
+    Scope,
+}
+
+/// A position in the fields. The limits on scopes, and the depth of a stack, keep it far below four billion.
+#[inline]
+pub(super) fn position(field: usize) -> u32 {
+    u32::try_from(field).unwrap_or(u32::MAX)
+}
+
+const _: () = assert!(cfg!(feature = "opentelemetry") || size_of::<Frame>() <= 128);

@@ -1,0 +1,104 @@
+//! How frames are left.
+
+use super::frame::{Frame, FrameKey, FrameKind};
+use super::identity::Identity;
+use super::stack::Stack;
+use super::{Carried, FieldRuns, Fields, Notes, Span};
+use std::num::NonZeroU64;
+use std::sync::Arc;
+
+/// What there is of a span that is exported, when its frame is left.
+pub(crate) struct Left<'a> {
+    pub(crate) identity: Identity,
+    pub(crate) notes: Notes,
+    pub(crate) carried: Option<&'a Arc<Carried>>,
+    pub(crate) fields: FieldRuns<'a>,
+}
+
+impl Left<'_> {
+    /// Whether there is nothing to say of it but its fields.
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.notes.is_empty() && self.carried.is_none()
+    }
+}
+
+impl Span {
+    /// What there is of it, if it is exported.
+    pub(crate) fn left(&mut self) -> Option<Left<'_>> {
+        self.identity.exported.then(|| Left {
+            identity: self.identity,
+            notes: std::mem::take(&mut self.notes),
+            carried: self.carried.as_ref(),
+            fields: self.exported_fields(),
+        })
+    }
+}
+
+impl Stack {
+    /// Leaves the frame of that name, wherever it is.
+    pub(crate) fn pop(&mut self, key: FrameKey) -> Option<Frame> {
+        Some(self.remove(self.find(key)?))
+    }
+
+    /// Leaves the frame of that name, and hands over what is exported of it.
+    #[inline]
+    pub(crate) fn leave(&mut self, key: FrameKey, export: impl FnOnce(Left<'_>)) -> bool {
+        self.find(key).is_some_and(|place| self.leave_at(place, export))
+    }
+
+    /// As [`leave`](Self::leave), unless somebody holds the span by its number.
+    #[inline]
+    pub(crate) fn leave_unnumbered(&mut self, key: FrameKey, export: impl FnOnce(Left<'_>)) -> bool {
+        let place = self.find(key).filter(|place| self.frames[*place].id.is_none());
+        place.is_some_and(|place| self.leave_at(place, export))
+    }
+
+    #[inline]
+    fn leave_at(&mut self, place: usize, export: impl FnOnce(Left<'_>)) -> bool {
+        if self.frames[place].identity.exported {
+            let notes = std::mem::take(&mut self.frames[place].notes);
+            let frame = &self.frames[place];
+            let visible = self.visible_at(place);
+            let own = self.end(place) - frame.own as usize;
+            let fields = self.fields.of_span(visible, visible.len().saturating_sub(own));
+            export(Left { identity: frame.identity, notes, carried: self.carried(), fields });
+        }
+        if place + 1 == self.frames.len() {
+            // As nearly always, and dropped where it is.
+            let start = self.frames[place].start as usize;
+            self.frames.truncate(place);
+            self.fields.truncate(start);
+        } else {
+            self.remove(place);
+        }
+        true
+    }
+
+    /// Takes the frame of that name off the stack: a future that waits keeps its span.
+    pub(crate) fn lift(&mut self, key: FrameKey) -> Option<Span> {
+        let place = self.find(key)?;
+        let mut span = self.materialize(&self.frames[place])?;
+        let frame = self.remove(place);
+        span.identity = frame.identity;
+        (span.failures, span.notes) = (frame.failures, frame.notes);
+        Some(span)
+    }
+
+    /// Leaves the innermost frame of that `tracing` id.
+    pub(crate) fn exit(&mut self, id: NonZeroU64) -> Option<Frame> {
+        let entered = |frame: &Frame| frame.id == Some(id) && frame.kind == FrameKind::Entered;
+        Some(self.remove(self.frames.iter().rposition(entered)?))
+    }
+
+    fn remove(&mut self, place: usize) -> Frame {
+        let (start, end) = (self.frames[place].start as usize, self.end(place));
+        let frame = self.frames.remove(place);
+        if place == self.frames.len() {
+            self.fields.truncate(start);
+        } else {
+            self.splice(start..end, &Fields::new(), place);
+        }
+        frame
+    }
+}

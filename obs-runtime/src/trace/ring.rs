@@ -1,0 +1,235 @@
+//! The way of finished spans to the exporter: bounded rings of the thread that finished them.
+//!
+//! Each thread has two: one of records of a fixed size, one of the bytes of fields, so that the usual span takes no
+//! memory of its own. A full ring drops the span and counts that.
+
+#[cfg(feature = "opentelemetry")]
+pub(super) use exported::submit_api;
+#[cfg(feature = "otlp")]
+pub(crate) use exported::{Ended, collect_from, dropped, submit, submit_returned, wake};
+
+#[cfg(not(feature = "otlp"))]
+use super::{Finished, Returned};
+#[cfg(not(feature = "otlp"))]
+use crate::context::FieldRuns;
+use crate::site::Site;
+
+/// Counts a span that found its thread's stack taken or gone, if spans are exported at all.
+pub(crate) fn passed_over(site: &Site) {
+    #[cfg(feature = "otlp")]
+    if site.spans() && super::exporting() {
+        dropped(1);
+    }
+    #[cfg(not(feature = "otlp"))]
+    let _ = site;
+}
+
+/// Without an exporter nothing is exported.
+#[cfg(not(feature = "otlp"))]
+pub(crate) fn submit<'a>(_: Finished, _: impl Iterator<Item = &'a [u8]>) {}
+
+#[cfg(not(feature = "otlp"))]
+pub(crate) fn submit_returned(_: Returned, _: FieldRuns<'_>) {}
+
+#[cfg(feature = "otlp")]
+mod exported {
+    use crate::context::{FieldRuns, Fields};
+    use crate::rings::{Own, Rings};
+    use crate::site::Site;
+    use crate::trace::{Finished, Returned, TraceContext};
+    use rtrb::{Consumer, Producer, RingBuffer};
+    use std::num::NonZeroU64;
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::thread::Thread;
+
+    /// Spans that a thread may finish before the collector comes by.
+    const RING_SPANS: usize = 512;
+
+    /// Bytes of their fields. Those of a span that finds no room here go in a box.
+    const RING_BYTES: usize = 64 * 1024;
+
+    static RINGS: Rings<Write, Read> = Rings::new(rings);
+    static COLLECTOR: OnceLock<Thread> = OnceLock::new();
+    static DROPPED: AtomicU64 = AtomicU64::new(0);
+
+    thread_local! {
+        static OWN: Own<Write> = const { Own::new() };
+    }
+
+    struct Write {
+        records: Producer<Record>,
+        bytes: Producer<u8>,
+    }
+
+    struct Read {
+        records: Consumer<Record>,
+        bytes: Consumer<u8>,
+    }
+
+    fn rings() -> (Write, Read) {
+        let (write_records, read_records) = RingBuffer::new(RING_SPANS);
+        let (write_bytes, read_bytes) = RingBuffer::new(RING_BYTES);
+        (
+            Write { records: write_records, bytes: write_bytes },
+            Read { records: read_records, bytes: read_bytes },
+        )
+    }
+
+    /// What is in the ring. One cache line each, for the collector takes them from another core.
+    #[allow(clippy::large_enum_variant, reason = "nearly all of them are the large one")]
+    enum Record {
+        Short(Short),
+        Boxed(Box<(Finished, Vec<u8>)>),
+        #[cfg(feature = "opentelemetry")]
+        Api(Box<opentelemetry_sdk::trace::SpanData>),
+    }
+
+    /// A call that returned, see [`Returned`].
+    #[repr(align(64))]
+    struct Short {
+        site: &'static Site,
+        trace_id: [u64; 2],
+        span_id: u64,
+        parent: Option<NonZeroU64>,
+        started: u64,
+        ended: u64,
+        series: u32,
+        /// So many bytes in the other ring are its fields.
+        fields: u16,
+        parent_remote: bool,
+    }
+
+    const _: () = assert!(size_of::<Record>() == 64);
+
+    /// A span that ended: one of ours, with its fields, or of the OpenTelemetry API.
+    #[allow(clippy::large_enum_variant, reason = "nearly all of them are the large one")]
+    pub(crate) enum Ended {
+        Ours(Finished, Fields),
+        #[cfg(feature = "opentelemetry")]
+        Api(Box<opentelemetry_sdk::trace::SpanData>),
+    }
+
+    /// Hands the span of a call that returned over, with its fields.
+    #[inline]
+    pub(crate) fn submit_returned(call: Returned, runs: FieldRuns<'_>) {
+        push(|bytes| {
+            let size = runs.size();
+            let (Ok(series), Ok(fields)) = (u32::try_from(call.series), u16::try_from(size)) else {
+                return boxed(call.into(), runs);
+            };
+            if size > bytes.cached_slots() && size > bytes.slots() {
+                return boxed(call.into(), runs);
+            }
+            // There is room, so nothing is cut.
+            runs.for_each(|run| _ = bytes.push_entire_slice(run));
+            Record::Short(Short::new(&call, series, fields))
+        });
+    }
+
+    impl Short {
+        #[inline]
+        fn new(call: &Returned, series: u32, fields: u16) -> Self {
+            let TraceContext { trace_id, span_id, .. } = call.trace;
+            let (parent, parent_remote) = call.parent.unwrap_or_default();
+            #[allow(clippy::cast_possible_truncation, reason = "the low half is meant")]
+            let trace_id = [(trace_id >> 64) as u64, trace_id as u64];
+            Self {
+                site: call.site,
+                trace_id,
+                span_id,
+                parent: NonZeroU64::new(parent),
+                started: call.started,
+                ended: call.ended,
+                series,
+                fields,
+                parent_remote,
+            }
+        }
+
+        fn finished(&self) -> Finished {
+            let [high, low] = self.trace_id.map(u128::from);
+            let returned = Returned {
+                site: self.site,
+                series: self.series as usize,
+                trace: TraceContext { trace_id: high << 64 | low, span_id: self.span_id, sampled: true },
+                parent: self.parent.map(|parent| (parent.get(), self.parent_remote)),
+                started: self.started,
+                ended: self.ended,
+            };
+            returned.into()
+        }
+    }
+
+    /// Hands a span over, with the runs of bytes that its fields are.
+    pub(crate) fn submit<'a>(span: Finished, fields: impl Iterator<Item = &'a [u8]>) {
+        push(|_| boxed(span, fields));
+    }
+
+    #[cold]
+    fn boxed<'a>(span: Finished, fields: impl Iterator<Item = &'a [u8]>) -> Record {
+        Record::Boxed(Box::new((span, fields.flatten().copied().collect())))
+    }
+
+    /// As [`submit`], of a span of the OpenTelemetry API.
+    #[cfg(feature = "opentelemetry")]
+    pub(crate) fn submit_api(span: opentelemetry_sdk::trace::SpanData) {
+        push(|_| Record::Api(Box::new(span)));
+    }
+
+    #[inline]
+    fn push(record: impl FnOnce(&mut Producer<u8>) -> Record) {
+        let push = |own: &Own<Write>| {
+            RINGS.write(own, |Write { records, bytes }| {
+                let slots = records.slots();
+                if slots == RING_SPANS / 2 {
+                    wake();
+                }
+                // Asked first: bytes without a record would be taken for those of the next.
+                slots > 0 && records.push(record(bytes)).is_ok()
+            })
+        };
+        if !matches!(OWN.try_with(push), Ok(Some(true))) {
+            dropped(1);
+        }
+    }
+
+    /// Counts spans that are lost; returns how many have been.
+    pub(crate) fn dropped(more: u64) -> u64 {
+        DROPPED.fetch_add(more, Ordering::Relaxed) + more
+    }
+
+    /// Makes the thread the one to be woken when a ring is half full.
+    pub(crate) fn collect_from(thread: Thread) -> impl FnMut(&mut Vec<Ended>) {
+        let _ = COLLECTOR.set(thread);
+        |spans| {
+            RINGS.read(|Read { records, bytes }| {
+                spans.extend(std::iter::from_fn(|| records.pop().ok()).map(|record| taken(record, bytes)));
+            });
+        }
+    }
+
+    fn taken(record: Record, ring: &mut Consumer<u8>) -> Ended {
+        match record {
+            Record::Short(span) => {
+                let mut bytes = vec![0; usize::from(span.fields)];
+                // They were there before the record was.
+                let _ = ring.pop_entire_slice(&mut bytes);
+                Ended::Ours(span.finished(), Fields::from_bytes(bytes))
+            }
+            Record::Boxed(boxed) => {
+                let (span, bytes) = *boxed;
+                Ended::Ours(span, Fields::from_bytes(bytes))
+            }
+            #[cfg(feature = "opentelemetry")]
+            Record::Api(span) => Ended::Api(span),
+        }
+    }
+
+    /// Wakes the collector.
+    pub(crate) fn wake() {
+        if let Some(thread) = COLLECTOR.get() {
+            thread.unpark();
+        }
+    }
+}
