@@ -166,16 +166,28 @@ setters! {
     no_log() log = false;
 }
 
+/// Bits of a site's mode.
+mod mode {
+    /// Calls are observed.
+    pub(super) const ON: u8 = 1;
+    /// They are on their thread's stack.
+    pub(super) const FRAME: u8 = 2;
+    /// They have spans of their own.
+    pub(super) const SPAN: u8 = 4;
+}
+
 /// An observed function.
 #[derive(Debug)]
 pub struct Site {
     pub(crate) spec: Spec,
     pub(crate) metadata: Metadata<'static>,
     shape: OnceLock<Shape>,
-    /// The most verbose level that the log filter lets through for this function, see [`verbosity`].
+    /// What is to be done for a call, see [`mode`]. Nothing until a runtime starts.
+    mode: AtomicU8,
+    /// The same if there is no subscriber but ours.
+    by_filter: AtomicU8,
+    /// The most verbose level that the log filter lets through for this function, as a number.
     verbosity: AtomicU8,
-    /// Whether the filter lets the span through.
-    span_enabled: AtomicU8,
 }
 
 impl Site {
@@ -186,8 +198,9 @@ impl Site {
             spec,
             metadata,
             shape: OnceLock::new(),
+            mode: AtomicU8::new(0),
+            by_filter: AtomicU8::new(0),
             verbosity: AtomicU8::new(0),
-            span_enabled: AtomicU8::new(0),
         }
     }
 
@@ -217,9 +230,45 @@ impl Site {
         texts
     }
 
+    /// From now on calls are observed as far as the log filter lets them be: lines up to a level, and the span or not.
     pub(crate) fn set_filter(&self, verbosity: LevelFilter, span: bool) {
         self.verbosity.store(filter_number(verbosity), Ordering::Relaxed);
-        self.span_enabled.store(u8::from(span), Ordering::Relaxed);
+        let (spec, logs) = (&self.spec, |level| self.spec.log && self.logs(level));
+        let slow = spec.slow_nanos < u64::MAX && logs(Level::WARN);
+        // Of a function whose level is off, failures are told, and nothing else is worth a call's while.
+        let lines = logs(spec.ok_level)
+            || slow
+            || (spec.fallible && logs(spec.err_level))
+            || (span && logs(Level::ERROR));
+        let span = span && spec.span;
+        let bits = [(spec.metrics, mode::ON), (span || lines, mode::ON | mode::FRAME), (span, mode::SPAN)];
+        let mode = bits.iter().filter(|(set, _)| *set).fold(0, |mode, (_, bit)| mode | bit);
+        self.by_filter.store(mode, Ordering::Relaxed);
+        self.mode.store(mode, Ordering::Relaxed);
+    }
+
+    #[inline]
+    fn has(&self, bit: u8) -> bool {
+        self.mode.load(Ordering::Relaxed) & bit != 0
+    }
+
+    /// Whether calls are observed at all.
+    #[inline]
+    #[must_use]
+    pub fn on(&self) -> bool {
+        self.has(mode::ON)
+    }
+
+    /// Whether calls have a frame on their thread's stack.
+    #[inline]
+    pub(crate) fn has_frame(&self) -> bool {
+        self.has(mode::FRAME)
+    }
+
+    /// Whether calls get a span of their own.
+    #[inline]
+    pub(crate) fn spans(&self) -> bool {
+        self.has(mode::SPAN)
     }
 
     /// Whether a log line of this level would be written.
@@ -227,17 +276,15 @@ impl Site {
     pub(crate) fn logs(&self, level: Level) -> bool {
         level_number(level) <= self.verbosity.load(Ordering::Relaxed)
     }
-
-    /// Whether calls get a span of their own.
-    #[inline]
-    pub(crate) fn spans(&self) -> bool {
-        self.spec.span && self.span_enabled.load(Ordering::Relaxed) != 0
-    }
 }
 
-/// A foreign subscriber may ask for the callsite; what it answers is asked again at each call.
+/// A foreign subscriber may ask for the callsite; what it answers is asked again at each call. Of a function that is
+/// off, `tracing` says whether any subscriber wants it all the same.
 impl Callsite for Site {
-    fn set_interest(&self, _: Interest) {}
+    fn set_interest(&self, interest: Interest) {
+        let wanted = if interest.is_never() { 0 } else { mode::ON | mode::FRAME };
+        self.mode.store(self.by_filter.load(Ordering::Relaxed) | wanted, Ordering::Relaxed);
+    }
 
     fn metadata(&self) -> &Metadata<'_> {
         &self.metadata

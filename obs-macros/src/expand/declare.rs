@@ -11,15 +11,15 @@ use syn::spanned::Spanned;
 use syn::visit_mut::VisitMut;
 use syn::{Expr, GenericArgument, Path, PathArguments, Type};
 
-/// `let __site = ..; let mut __call = ..;`, with labels and fields evaluated only if somebody listens.
+/// `let __site = ..; let __call = ..;`, with labels and fields evaluated only if somebody listens.
 pub(super) fn enter(model: &Model) -> TokenStream {
     let Model { runtime, labels, fields, parent, follows_from, .. } = model;
     let (site, call) = (local("__site"), local("__call"));
     let declaration = declaration(model);
     let parameters = labels.iter().filter(|label| label.ret.is_none());
     let bare = fields.is_empty() && labels.iter().all(|label| label.ret.is_some());
+    let mutability = is_changed(model).then(|| quote!(mut));
     if bare && parent.is_none() && follows_from.is_none() {
-        let mutability = (model.body != Body::Stays).then(|| quote!(mut));
         return quote! {
             let #site = { #declaration };
             let #mutability #call = #runtime::__private::Call::enter(#site);
@@ -49,17 +49,23 @@ pub(super) fn enter(model: &Model) -> TokenStream {
     let follows = follows_from
         .as_ref()
         .map(|causes| quote_spanned!(causes.span()=> (&mut #call).follows_from(#causes);));
+    let begin = quote!(#runtime::__private::Call::begin(#site, #runtime::__private::labels() #(#labels)*, &[#(#values),*]));
+    let opened = if lift.is_some() || follows.is_some() {
+        quote!(#inside let mut #call = #begin; #follows #lift #call)
+    } else {
+        begin
+    };
     quote! {
         let #site = { #declaration };
         #around
-        let mut #call = #runtime::__private::Call::new(#site);
-        if (&#call).on() {
-            #inside
-            (&mut #call).begin(#runtime::__private::labels() #(#labels)*, &[#(#values),*]);
-            #follows
-            #lift
-        }
+        let #mutability #call = if (&*#site).on() { #opened } else { #runtime::__private::Call::silent() };
     }
+}
+
+/// Whether the call is lent to what comes later.
+fn is_changed(model: &Model) -> bool {
+    let lent = matches!(model.body, Body::Future | Body::Makes(_));
+    lent || model.labels.iter().any(|label| label.ret.is_some())
 }
 
 /// The values of fields, as `tracing` takes them.
@@ -292,9 +298,12 @@ pub(super) fn leave(model: &Model) -> TokenStream {
 pub(super) fn leave_of(model: &Model, ret: &TokenStream) -> TokenStream {
     let Model { runtime, labels, failures, .. } = model;
     let call = local("__call");
-    // Of a reference, what it refers to.
-    let call =
-        if matches!(model.body, Body::Makes(_)) { quote!((&mut *#call)) } else { quote!((&mut #call)) };
+    // A future or stream keeps its call; others are done with it.
+    let made = matches!(model.body, Body::Makes(_));
+    let lent = if made { quote!((&mut *#call)) } else { quote!((&mut #call)) };
+    let call = if made { lent.clone() } else { call.into_token_stream() };
+    let leave = if made { quote!(conclude) } else { quote!(leave) };
+    let leave_with_kind = if made { quote!(conclude_with_kind) } else { quote!(leave_with_kind) };
     // Where the user wrote what it is passed to.
     let at = |span: Span| -> TokenStream {
         let located = |token: proc_macro2::TokenTree| {
@@ -307,13 +316,13 @@ pub(super) fn leave_of(model: &Model, ret: &TokenStream) -> TokenStream {
     let results = labels.iter().filter_map(|label| {
         let (Label { span, ty, value, .. }, bound) = (label, label.ret.as_ref()?);
         let values = quote_spanned!(*span=> #runtime::__private::values::<#ty>());
-        Some(quote_spanned!(*span=> #call.result_label(#values, &{ let #bound = #ret; #value });))
+        Some(quote_spanned!(*span=> #lent.result_label(#values, &{ let #bound = #ret; #value });))
     });
     let leave = match failures {
-        Failures::Never => quote!(#call.leave(#runtime::__private::Verdict::Ok);),
+        Failures::Never => quote!(#call.#leave(#runtime::__private::Verdict::Ok);),
         Failures::Unnamed => {
             let outcome = outcome(model);
-            quote!(#call.leave(#runtime::__private::#outcome!(#ret));)
+            quote!(#call.#leave(#runtime::__private::#outcome!(#ret));)
         }
         Failures::OfNone(span) => {
             let here = at(*span);
@@ -321,7 +330,7 @@ pub(super) fn leave_of(model: &Model, ret: &TokenStream) -> TokenStream {
             let none = local("__none");
             quote! {
                 let #none = #none_fails;
-                #call.leave(#runtime::__private::outcome!(&#none));
+                #call.#leave(#runtime::__private::outcome!(&#none));
             }
         }
         Failures::Kinds(kind) => {
@@ -331,7 +340,7 @@ pub(super) fn leave_of(model: &Model, ret: &TokenStream) -> TokenStream {
             let kind = local("__kind");
             quote! {
                 let #kind = #kinds;
-                #call.leave_with_kind(#runtime::__private::outcome!(#ret), #kind);
+                #call.#leave_with_kind(#runtime::__private::outcome!(#ret), #kind);
             }
         }
     };

@@ -1,6 +1,7 @@
 //! A future's body, polled inside its call's span.
 
-use super::{Call, Open, Progress};
+use super::Call;
+use super::live::{Open, Progress};
 use crate::context::{FrameKey, with_stack};
 use crate::subscriber;
 use pin_project_lite::pin_project;
@@ -43,16 +44,14 @@ impl<F: Future> Running<'_, F> {
     /// Polls a future inside the call's span.
     #[inline]
     pub(super) fn poll_inside(call: &mut Call, future: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        if call.progress == Progress::Silent {
-            return future.poll(cx);
-        }
-        call.progress = Progress::Polling;
-        let entered = Entered::new(&mut call.span);
+        let Some(live) = &mut call.0 else { return future.poll(cx) };
+        live.progress = Progress::Polling;
+        let entered = Entered::new(&mut live.span);
         let polled = future.poll(cx);
         drop(entered);
         if polled.is_pending() {
-            call.progress = Progress::Begun;
-            call.lift();
+            live.progress = Progress::Begun;
+            live.lift();
         }
         polled
     }

@@ -1,7 +1,7 @@
 //! A stream that an observed function returned: counted and timed to its end.
 
 use super::ended::Details;
-use super::{Call, End, Progress};
+use super::{Call, End};
 use crate::outcome::Verdict;
 use crate::trace::{Attribute, SpanError};
 use futures_core::Stream;
@@ -74,9 +74,6 @@ impl<S: Stream, F: Fn(&S::Item) -> Verdict<'_>> Stream for Streamed<S, F> {
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<S::Item>> {
         let mut this = self.project();
         let Some(stream) = this.stream.as_mut().as_pin_mut() else { return Poll::Ready(None) };
-        if this.flow.call.progress == Progress::Silent {
-            return stream.poll_next(cx);
-        }
         let polled = this.flow.call.make(|| stream.poll_next(cx));
         match &polled {
             Poll::Pending => {}

@@ -27,11 +27,10 @@ pub(super) struct Exchange {
 impl Exchange {
     /// Begins, in the context of this thread. `None` if nobody listens.
     pub(super) fn begin(site: &'static Site, labels: LabelIndex, name: String) -> Option<Self> {
-        let mut call = Call::new(site);
-        if !call.on() {
+        if !site.on() {
             return None;
         }
-        call.begin(labels, &[]);
+        let mut call = Call::begin(site, labels, &[]);
         call.lift();
         let details = Details { name: Some(name), ..Details::default() };
         let server = site.spec.kind == SpanKind::Server;

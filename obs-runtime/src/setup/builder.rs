@@ -275,8 +275,7 @@ impl Builder {
             let output = self.log_output.map_or(Output::Stdout, Output::Other);
             start(self.log_format, output).map_err(InitError::Thread)?;
         }
-        filter.apply();
-        tracing_core::dispatcher::set_global_default(Dispatch::new(ObsSubscriber::new(filter)))
+        tracing_core::dispatcher::set_global_default(Dispatch::new(ObsSubscriber::new(filter.clone())))
             .map_err(|_| InitError::SubscriberInstalled)?;
         #[cfg(not(feature = "otlp"))]
         if environment.is_set("OTEL_EXPORTER_OTLP_ENDPOINT") {
@@ -300,6 +299,7 @@ impl Builder {
         if !disabled {
             crate::panics::install_hook();
             crate::state::start();
+            filter.apply();
         }
         Ok(Guard::new(admin_address))
     }

@@ -44,10 +44,14 @@ impl Filter {
         targets.chain(self.targets.default_level()).max().unwrap_or(LevelFilter::OFF).max(LevelFilter::INFO)
     }
 
-    /// Tells every observed function what it may log.
+    /// Tells every observed function what it may log, and so whether there is anything to observe.
     pub(crate) fn apply(&self) {
         for site in functions() {
             site.set_filter(self.verbosity(site.metadata.target()), self.spans(&site.metadata));
+            if !site.on() && !self.spans(&site.metadata) {
+                // `tracing` says if some other subscriber of the process wants the span.
+                tracing_core::callsite::register(*site);
+            }
         }
     }
 

@@ -1,0 +1,224 @@
+//! A call that is observed: how it begins, and how it ends.
+
+use super::ended::{Details, End, Ended};
+use crate::context::{Failures, FrameKey, FrameKind, Notes, Span, with_stack};
+use crate::label::{LabelIndex, Values};
+use crate::outcome::{ErrorRef, Verdict};
+use crate::site::Site;
+use crate::store::{self, Shape, outcome};
+use crate::subscriber::{self, Foreign};
+use crate::{busy, clock, trace};
+use tracing_core::field::{Value, Visit};
+use tracing_core::span::Id;
+
+/// What is kept of a call while it runs. Dropped before its end, it panicked or was cancelled.
+#[derive(Debug)]
+pub(super) struct Live {
+    site: &'static Site,
+    started: u64,
+    /// The position of the call's labels; those of the result follow when it is there.
+    labels: u32,
+    result: u32,
+    result_labels: u8,
+    pub(super) progress: Progress,
+    /// It began while the thread was unwinding: in a destructor.
+    unwinding: bool,
+    pub(super) span: Open,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    Begun,
+    /// A poll of the future is under way, or was the last; a call that is dropped now panicked.
+    Polling,
+    /// All is said.
+    Ended,
+}
+
+/// Where the call's span is.
+#[derive(Debug)]
+pub(super) enum Open {
+    Nowhere,
+    /// On this thread's stack, in that frame.
+    Frame(FrameKey),
+    /// A future that has waited: here, and on the stack of whoever polls it.
+    Own(Box<Span>),
+    /// In a subscriber that is not ours.
+    Foreign(Box<Foreign>),
+}
+
+impl Live {
+    /// Begins the call.
+    #[inline]
+    pub(super) fn begin(site: &'static Site, labels: LabelIndex, values: &[&dyn Value]) -> Option<Self> {
+        let shape = site.shape().filter(|_| !busy::is_busy())?;
+        if site.spec.metrics {
+            store::started(shape);
+        }
+        let span = if site.has_frame() { Self::open(site, values) } else { Open::Nowhere };
+        Some(Self {
+            site,
+            // A future holds the call, so it is small; nobody has more series than this counts.
+            labels: u32::try_from(labels.0).unwrap_or(u32::MAX),
+            result: 0,
+            result_labels: 0,
+            progress: Progress::Begun,
+            unwinding: std::thread::panicking(),
+            span,
+            started: clock::now(),
+        })
+    }
+
+    #[inline]
+    fn open(site: &'static Site, values: &[&dyn Value]) -> Open {
+        if !subscriber::is_ours() {
+            let _busy = busy::now();
+            return if site.spec.span {
+                Open::Foreign(Box::new(Foreign::open(site, values)))
+            } else {
+                Open::Nowhere
+            };
+        }
+        let record = |visitor: &mut dyn Visit| {
+            for (field, value) in site.metadata.fields().iter().zip(values) {
+                value.record(&field, visitor);
+            }
+        };
+        if let Some(frame) = with_stack(|stack| stack.push_call(site, |fields| record(fields))) {
+            return Open::Frame(frame);
+        }
+        // Inside a formatter that is being run for another span.
+        trace::passed_over(site);
+        Open::Nowhere
+    }
+
+    /// Takes the span off this thread's stack, if it is there.
+    pub(super) fn lift(&mut self) {
+        if let Open::Frame(frame) = self.span {
+            let span = with_stack(|stack| stack.lift(frame)).flatten();
+            self.span = span.map_or(Open::Nowhere, |span| Open::Own(Box::new(span)));
+        }
+    }
+
+    /// Says that the call has to do with another span.
+    pub(super) fn follow(&mut self, cause: &Id) {
+        match &mut self.span {
+            Open::Nowhere => {}
+            Open::Frame(_) => {
+                subscriber::link_to(cause, |link| subscriber::note(|notes| notes.link(link, false)));
+            }
+            Open::Own(span) => subscriber::link_to(cause, |link| span.notes.link(link, false)),
+            Open::Foreign(foreign) => foreign.follows_from(cause),
+        }
+    }
+
+    /// Adds a label of the result.
+    #[inline]
+    pub(super) fn result_label<L>(&mut self, values: Values<L>, label: &L) {
+        let result = self.result as usize * (values.cardinality() + 1) + values.index(label);
+        self.result = u32::try_from(result).unwrap_or(u32::MAX);
+        self.result_labels = self.result_labels.saturating_add(1);
+    }
+
+    /// Ends the call: the function has returned.
+    pub(super) fn leave(&mut self, verdict: Verdict<'_>) {
+        if self.progress != Progress::Ended {
+            let end = match verdict {
+                Verdict::Ok => End::Ok,
+                Verdict::Error { kind, error, type_name } => End::Error { kind, error, type_name },
+            };
+            self.end(end, None);
+        }
+    }
+
+    /// Ends the call, with what else there is to say of it.
+    #[inline]
+    pub(super) fn end(&mut self, end: End<'_>, details: Option<&mut Details>) {
+        self.progress = Progress::Ended;
+        let until = clock::now();
+        let Some(shape) = self.site.shape() else { return };
+        let series = self.series(shape, end);
+        if self.site.spec.metrics {
+            store::finished(shape, series, until.saturating_sub(self.started));
+        }
+        if !matches!(self.span, Open::Nowhere) {
+            self.close(Ended { site: self.site, end, series, from: self.started, until, details });
+        }
+    }
+
+    /// Ends the call's span, and says what there is to say.
+    fn close(&mut self, mut call: Ended<'_>) {
+        let quiet = call.is_quiet();
+        let (frame, failures, notes) = match std::mem::replace(&mut self.span, Open::Nowhere) {
+            Open::Nowhere => return,
+            Open::Foreign(foreign) => return foreign.close(),
+            Open::Frame(frame) if quiet && call.leave(frame) => return,
+            Open::Own(mut span) if quiet && span.id.is_none() => {
+                span.left().into_iter().for_each(|left| call.export(left));
+                return;
+            }
+            Open::Frame(frame) => (Some(frame), Failures::new(), Notes::new()),
+            Open::Own(mut span) => {
+                let (failures, notes) = (std::mem::take(&mut span.failures), std::mem::take(&mut span.notes));
+                let frame = with_stack(|stack| stack.enter(&span, FrameKind::Observed));
+                if let (None, Some(id)) = (frame, span.id) {
+                    subscriber::release(id);
+                }
+                (frame, failures, notes)
+            }
+        };
+        // Whatever this calls, an allocator say, may be observed, and would end here as well.
+        let _busy = busy::now();
+        match frame {
+            Some(frame) => call.conclude(frame, failures, notes),
+            None => trace::passed_over(self.site),
+        }
+    }
+
+    fn series(&self, shape: &Shape, end: End<'_>) -> usize {
+        let outcome = match end {
+            End::Ok => outcome::OK,
+            End::Error { kind, .. } => shape.error(kind),
+            End::Panic => shape.panic(),
+            End::Cancelled => shape.cancelled(),
+        };
+        // Of a call that did not return, the result's labels all have the value behind their last.
+        let complete = usize::from(self.result_labels) == self.site.spec.result_labels.len();
+        let result = if complete { self.result as usize } else { shape.result_values - 1 };
+        // Numbers that are too large are those of no series.
+        let combination = (self.labels as usize).wrapping_mul(shape.result_values).wrapping_add(result);
+        combination.wrapping_mul(shape.outcomes).wrapping_add(outcome)
+    }
+
+    /// Whether a panic has begun since the call has.
+    #[inline]
+    fn panicked(&self) -> bool {
+        std::thread::panicking() && !self.unwinding
+    }
+
+    /// How the call has ended if it is dropped now.
+    pub(super) fn dropped(&self) -> Option<End<'static>> {
+        match self.progress {
+            Progress::Ended => None,
+            Progress::Begun if self.site.spec.future => Some(End::Cancelled),
+            Progress::Begun if self.site.spec.stays && !self.panicked() => {
+                Some(if self.site.spec.fallible && !self.site.spec.early_is_ok {
+                    // A `?`, or a `return` that a macro wrote, has left it.
+                    let error = ErrorRef::Type("returned early");
+                    End::Error { kind: 0, error, type_name: "" }
+                } else {
+                    End::Ok
+                })
+            }
+            Progress::Begun | Progress::Polling => Some(End::Panic),
+        }
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        if let Some(end) = self.dropped() {
+            self.end(end, None);
+        }
+    }
+}
