@@ -1,25 +1,91 @@
 //! Time: raw ticks of the time stamp counter on the hot path, wall time for what leaves the process.
+//!
+//! Which clock there is, and how fast its ticks are, `quanta` finds out. Reading the counter is one instruction,
+//! which is all that a call has time for: so that is done here.
 
 use quanta::Clock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Calibrated once, when the runtime starts.
-static CLOCK: OnceLock<Clock> = OnceLock::new();
+/// Where ticks come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// The processor's counter, if it is steady; else the system's clock.
+    Counter,
+    /// The system's monotonic clock, in nanoseconds.
+    System,
+}
 
-fn clock() -> &'static Clock {
-    CLOCK.get_or_init(Clock::new)
+/// Chosen once, before the first tick; calibrated then.
+static CHOSEN: OnceLock<Source> = OnceLock::new();
+static TICKS: OnceLock<Ticks> = OnceLock::new();
+
+/// Ticks are those of the counter: what a call looks at.
+static COUNTER: AtomicBool = AtomicBool::new(false);
+
+enum Ticks {
+    Counter(Clock),
+    System(Instant),
+}
+
+/// Says where ticks are to come from. Has no effect once a tick has been taken.
+pub(crate) fn choose(source: Source) {
+    let _ = CHOSEN.set(source);
+}
+
+fn ticks_source() -> &'static Ticks {
+    TICKS.get_or_init(|| match CHOSEN.get_or_init(|| Source::Counter) {
+        Source::Counter => {
+            let clock = Clock::new();
+            // What lies between two readings of the counter is one itself.
+            let (before, between, after) = (counter::read(), clock.raw(), counter::read());
+            COUNTER.store(before <= between && between <= after, Ordering::Relaxed);
+            Ticks::Counter(clock)
+        }
+        Source::System => Ticks::System(Instant::now()),
+    })
 }
 
 /// The present, in ticks that mean nothing but their difference.
 #[inline]
 pub(crate) fn now() -> u64 {
-    clock().raw()
+    if COUNTER.load(Ordering::Relaxed) { counter::read() } else { now_elsewhere() }
+}
+
+#[cold]
+fn now_elsewhere() -> u64 {
+    match ticks_source() {
+        Ticks::Counter(clock) => clock.raw(),
+        Ticks::System(start) => u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX),
+    }
 }
 
 /// A difference of ticks in nanoseconds.
 pub(crate) fn nanos(ticks: u64) -> u64 {
-    clock().delta_as_nanos(0, ticks)
+    match ticks_source() {
+        Ticks::Counter(clock) => clock.delta_as_nanos(0, ticks),
+        Ticks::System(_) => ticks,
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod counter {
+    /// The time stamp counter.
+    #[inline]
+    #[allow(unsafe_code, reason = "one instruction, which the compiler has no safe name for")]
+    pub(super) fn read() -> u64 {
+        // SAFETY: every x86-64 processor has the instruction, and it reads a register and nothing else.
+        unsafe { core::arch::x86_64::_rdtsc() }
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+mod counter {
+    /// Later than any tick, so that nobody takes it for one.
+    pub(super) fn read() -> u64 {
+        u64::MAX
+    }
 }
 
 /// A duration in ticks.

@@ -35,7 +35,7 @@
 //! | `otlp-tls` | the same over TLS | no |
 //! | `opentelemetry` | code that uses the OpenTelemetry API directly is in our spans, and ours in its | no |
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 // Much of the core exists for the outputs to read. With all of them on, nothing is exempt.
 #![cfg_attr(
     not(all(feature = "log", feature = "prometheus", feature = "admin", feature = "otlp")),

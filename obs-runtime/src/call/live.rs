@@ -5,7 +5,7 @@ use crate::context::{Failures, FrameKey, FrameKind, Notes, Span, with_stack};
 use crate::label::{LabelIndex, Values};
 use crate::outcome::{ErrorRef, Verdict};
 use crate::site::Site;
-use crate::store::{self, Shape, outcome};
+use crate::store::{self, FunctionCells, Shape, outcome};
 use crate::subscriber::{self, Foreign};
 use crate::{busy, clock, trace};
 use tracing_core::field::{Value, Visit};
@@ -15,6 +15,8 @@ use tracing_core::span::Id;
 #[derive(Debug)]
 pub(super) struct Live {
     site: &'static Site,
+    /// Where it is counted, if it is sure to end on the thread that it began on.
+    cells: Option<&'static FunctionCells>,
     started: u64,
     /// The position of the call's labels; those of the result follow when it is there.
     labels: u32,
@@ -52,12 +54,11 @@ impl Live {
     #[inline]
     pub(super) fn begin(site: &'static Site, labels: LabelIndex, values: &[&dyn Value]) -> Option<Self> {
         let shape = site.shape().filter(|_| !busy::is_busy())?;
-        if site.spec.metrics {
-            store::started(shape);
-        }
+        let cells = if site.spec.metrics { store::started(shape) } else { None };
         let span = if site.has_frame() { Self::open(site, values) } else { Open::Nowhere };
         Some(Self {
             site,
+            cells: cells.filter(|_| !site.spec.future),
             // A future holds the call, so it is small; nobody has more series than this counts.
             labels: u32::try_from(labels.0).unwrap_or(u32::MAX),
             result: 0,
@@ -139,20 +140,30 @@ impl Live {
         let Some(shape) = self.site.shape() else { return };
         let series = self.series(shape, end);
         if self.site.spec.metrics {
-            store::finished(shape, series, until.saturating_sub(self.started));
+            store::finished(shape, self.cells, series, until.saturating_sub(self.started));
         }
         if !matches!(self.span, Open::Nowhere) {
             self.close(Ended { site: self.site, end, series, from: self.started, until, details });
         }
     }
 
-    /// Ends the call's span, and says what there is to say.
+    /// Ends the call's span.
+    #[inline]
     fn close(&mut self, mut call: Ended<'_>) {
+        match self.span {
+            Open::Frame(frame) if call.is_quiet() && call.leave(frame) => self.span = Open::Nowhere,
+            _ => self.conclude(call),
+        }
+    }
+
+    /// Ends the call's span, and says what there is to say.
+    #[cold]
+    #[inline(never)]
+    fn conclude(&mut self, mut call: Ended<'_>) {
         let quiet = call.is_quiet();
         let (frame, failures, notes) = match std::mem::replace(&mut self.span, Open::Nowhere) {
             Open::Nowhere => return,
             Open::Foreign(foreign) => return foreign.close(),
-            Open::Frame(frame) if quiet && call.leave(frame) => return,
             Open::Own(mut span) if quiet && span.id.is_none() => {
                 span.left().into_iter().for_each(|left| call.export(left));
                 return;

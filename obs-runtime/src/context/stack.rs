@@ -35,6 +35,9 @@ pub(crate) struct Stack {
 const MAX_VISIBLE: usize = 256;
 const MAX_VISIBLE_BYTES: usize = 64 * 1024;
 
+/// Room for so many more spans is made at once.
+const FRAMES: usize = 16;
+
 thread_local! {
     static STACK: RefCell<Stack> = const {
         RefCell::new(Stack {
@@ -178,10 +181,18 @@ impl Stack {
         let key = frame.key;
         #[cfg(feature = "opentelemetry")]
         let below = self.top().and_then(|below| below.identity.trace);
+        if self.frames.len() == self.frames.capacity() {
+            self.grow();
+        }
         self.frames.push(frame);
         #[cfg(feature = "opentelemetry")]
         self.make_current(below);
         key
+    }
+
+    #[cold]
+    fn grow(&mut self) {
+        self.frames.reserve(FRAMES);
     }
 
     /// Tells the OpenTelemetry API of the innermost frame, if that brings anything new.

@@ -255,6 +255,7 @@ impl Builder {
         let sampler = environment.sampler()?;
         let sampler = self.sampler.or(sampler).unwrap_or(Sampler::ParentBasedAlwaysOn);
         let propagators = environment.propagators()?;
+        let clock = environment.clock()?;
         let service = self.service(&environment)?;
         #[cfg(feature = "otlp")]
         let limits = super::limits::from(&environment)?;
@@ -264,6 +265,7 @@ impl Builder {
         let listener = listen(&self.admin, &environment)?;
 
         let _ = SERVICE.set(service);
+        clock.into_iter().for_each(crate::clock::choose);
         crate::propagation::allow(self.baggage_fields);
         if let Some((trace, baggage)) = propagators {
             crate::propagation::choose(trace, baggage);
@@ -277,6 +279,7 @@ impl Builder {
         }
         tracing_core::dispatcher::set_global_default(Dispatch::new(ObsSubscriber::new(filter.clone())))
             .map_err(|_| InitError::SubscriberInstalled)?;
+        crate::subscriber::installed();
         #[cfg(not(feature = "otlp"))]
         if environment.is_set("OTEL_EXPORTER_OTLP_ENDPOINT") {
             tracing::warn!(

@@ -14,7 +14,7 @@ pub(super) struct ThreadCells {
 
 /// The cells of one function on one thread.
 #[derive(Debug)]
-pub(super) struct FunctionCells {
+pub(crate) struct FunctionCells {
     /// Calls that began here. They may finish on another thread.
     pub(super) started: AtomicU64,
     series: Table,
@@ -104,44 +104,57 @@ impl Drop for Lease {
     }
 }
 
-/// Counts a call that begins.
+/// Counts a call that begins. Returns the cells in which it may be counted when it ends on this thread.
 #[inline]
-pub(crate) fn started(shape: &Shape) {
-    with_cells(|cells, add| add(&cells.function(shape).started, 1));
-}
-
-/// Counts a call that ended in a series after a number of ticks.
-#[inline]
-pub(crate) fn finished(shape: &Shape, series: usize, ticks: u64) {
-    with_cells(|cells, add| {
-        let Some(cells) = cells.function(shape).series(shape, series) else { return };
-        add(&cells.0[1 + shape.buckets.of(ticks)], 1);
-        add(&cells.0[0], ticks);
-    });
-}
-
-/// How a cell is added to: by its only writer, or by any of several.
-type Add = fn(&AtomicU64, u64);
-
-#[inline]
-fn with_cells(count: impl Fn(&ThreadCells, Add)) {
+pub(crate) fn started(shape: &Shape) -> Option<&'static FunctionCells> {
     let own = LEASE.try_with(|lease| {
-        let cells = match lease.0.get() {
-            Some(cells) => cells,
-            // Making cells allocates, and the allocator may be observed.
-            None if busy::is_busy() => return,
-            None => acquire(lease),
-        };
-        count(cells, |cell, more| {
-            cell.store(cell.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
-        });
+        let cells = lease.cells()?.function(shape);
+        cells.started.store(cells.started.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        Some(cells)
+    });
+    own.unwrap_or_else(|_| {
+        if let Some(cells) = orphans() {
+            cells.function(shape).started.fetch_add(1, Ordering::Relaxed);
+        }
+        None
+    })
+}
+
+/// Counts a call that ended in a series after a number of ticks, in the cells that it began in if it is still on
+/// their thread.
+#[inline]
+pub(crate) fn finished(shape: &Shape, began_in: Option<&FunctionCells>, series: usize, ticks: u64) {
+    match began_in {
+        Some(cells) => cells.count(shape, series, ticks),
+        None => finished_elsewhere(shape, series, ticks),
+    }
+}
+
+fn finished_elsewhere(shape: &Shape, series: usize, ticks: u64) {
+    let own = LEASE.try_with(|lease| {
+        if let Some(cells) = lease.cells() {
+            cells.function(shape).count(shape, series, ticks);
+        }
     });
     if own.is_err()
         && let Some(cells) = orphans()
+        && let Some(cells) = cells.function(shape).series(shape, series)
     {
-        count(cells, |cell, more| {
-            cell.fetch_add(more, Ordering::Relaxed);
-        });
+        cells.0[1 + shape.buckets.of(ticks)].fetch_add(1, Ordering::Relaxed);
+        cells.0[0].fetch_add(ticks, Ordering::Relaxed);
+    }
+}
+
+impl Lease {
+    /// This thread's cells.
+    #[inline]
+    fn cells(&self) -> Option<&'static ThreadCells> {
+        match self.0.get() {
+            Some(cells) => Some(cells),
+            // Making cells allocates, and the allocator may be observed.
+            None if busy::is_busy() => None,
+            None => Some(acquire(self)),
+        }
     }
 }
 
@@ -186,10 +199,14 @@ impl ThreadCells {
 
     #[inline]
     fn function(&self, shape: &Shape) -> &FunctionCells {
-        self.functions[shape.id].get_or_init(|| {
-            let _busy = busy::now();
-            FunctionCells { started: AtomicU64::new(0), series: Table::new(shape.series) }
-        })
+        let cells = &self.functions[shape.id];
+        cells.get().unwrap_or_else(|| Self::first_call(cells, shape))
+    }
+
+    #[cold]
+    fn first_call<'a>(cells: &'a OnceLock<FunctionCells>, shape: &Shape) -> &'a FunctionCells {
+        let _busy = busy::now();
+        cells.get_or_init(|| FunctionCells { started: AtomicU64::new(0), series: Table::new(shape.series) })
     }
 
     /// The cells of a function that this thread has called.
@@ -199,14 +216,33 @@ impl ThreadCells {
 }
 
 impl FunctionCells {
+    /// Counts a call that ended, on the thread that alone writes these cells.
+    #[inline]
+    fn count(&self, shape: &Shape, series: usize, ticks: u64) {
+        if let Some(SeriesCells(cells)) = self.series(shape, series) {
+            let add = |cell: &AtomicU64, more: u64| {
+                cell.store(cell.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
+            };
+            if let Some(bucket) = cells.get(1 + shape.buckets.of(ticks)) {
+                add(bucket, 1);
+            }
+            add(&cells[0], ticks);
+        }
+    }
+
     #[inline]
     fn series(&self, shape: &Shape, series: usize) -> Option<&SeriesCells> {
         let cells = self.series.slot(series)?;
-        Some(cells.get_or_init(|| {
-            let _busy = busy::now();
-            let sum_and_buckets = 1 + shape.buckets.count();
+        Some(cells.get().unwrap_or_else(|| Self::first_end(cells, shape)))
+    }
+
+    #[cold]
+    fn first_end<'a>(cells: &'a Slot, shape: &Shape) -> &'a SeriesCells {
+        let _busy = busy::now();
+        let sum_and_buckets = 1 + shape.buckets.count();
+        cells.get_or_init(|| {
             SeriesCells(std::iter::repeat_with(AtomicU64::default).take(sum_and_buckets).collect())
-        }))
+        })
     }
 
     /// The series that calls have ended in, each with its place.

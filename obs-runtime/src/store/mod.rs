@@ -10,7 +10,7 @@ mod cells;
 mod snapshot;
 
 pub(crate) use buckets::Buckets;
-pub(crate) use cells::{finished, started};
+pub(crate) use cells::{FunctionCells, finished, started};
 #[cfg(feature = "prometheus")]
 pub(crate) use snapshot::{FunctionSnapshot, Series, snapshot};
 

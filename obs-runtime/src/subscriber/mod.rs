@@ -12,6 +12,9 @@ pub(crate) use spans::{enter, link_to};
 pub(crate) use spans::{recorded, release, retain, take_notes};
 
 use crate::context::{FrameKind, with_stack};
+use std::sync::atomic::{AtomicPtr, Ordering};
+use std::thread;
+use tracing_core::dispatcher;
 use tracing_core::span::{Attributes, Current, Id, Record};
 use tracing_core::subscriber::Interest;
 use tracing_core::{Dispatch, Event, LevelFilter, Metadata, Subscriber};
@@ -28,10 +31,32 @@ impl ObsSubscriber {
     }
 }
 
+/// Where `tracing` keeps the process' default subscriber, once that is ours.
+static DEFAULT: AtomicPtr<Dispatch> = AtomicPtr::new(std::ptr::null_mut());
+
+/// Our subscriber is the process' default from now on.
+pub(crate) fn installed() {
+    fn place() -> usize {
+        dispatcher::get_default(|dispatch| std::ptr::from_ref(dispatch).addr())
+    }
+    // What is at the same place for two threads belongs to neither.
+    let elsewhere =
+        thread::scope(|scope| thread::Builder::new().spawn_scoped(scope, place).ok()?.join().ok());
+    dispatcher::get_default(|dispatch| {
+        if elsewhere == Some(std::ptr::from_ref(dispatch).addr()) && dispatch.is::<ObsSubscriber>() {
+            DEFAULT.store(std::ptr::from_ref(dispatch).cast_mut(), Ordering::Relaxed);
+        }
+    });
+}
+
 /// Whether spans and events of this thread go to our subscriber, not to one that a scope put before it.
 #[inline]
 pub(crate) fn is_ours() -> bool {
-    tracing_core::dispatcher::get_default(Dispatch::is::<ObsSubscriber>)
+    dispatcher::get_default(|dispatch| {
+        // Nearly always the default, which need not be asked what it is.
+        std::ptr::from_ref(dispatch) == DEFAULT.load(Ordering::Relaxed).cast_const()
+            || dispatch.is::<ObsSubscriber>()
+    })
 }
 
 impl Subscriber for ObsSubscriber {

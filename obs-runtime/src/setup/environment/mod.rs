@@ -7,6 +7,7 @@ mod otlp;
 pub(super) use otlp::Choices;
 
 use super::InitError;
+use crate::clock::Source;
 use crate::subscriber::Filter;
 use crate::trace::Sampler;
 
@@ -58,6 +59,15 @@ impl<'a> Environment<'a> {
                 "none" => Some((trace, baggage)),
                 _ => None,
             })
+        })
+    }
+
+    /// Where the time of calls comes from.
+    pub(super) fn clock(&self) -> Result<Option<Source>, InitError> {
+        self.parsed("OBS_CLOCK", "`counter` or `system`", |value| match value {
+            "counter" => Some(Source::Counter),
+            "system" => Some(Source::System),
+            _ => None,
         })
     }
 
