@@ -7,6 +7,7 @@
 use crate::allocations;
 use crate::case::{Case, Running, Work};
 use cpu_time::ThreadTime;
+use rustix::thread::{CpuSet, sched_setaffinity};
 use std::io::{self, BufRead, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -22,20 +23,27 @@ const SMALL_GROUP: u64 = 200;
 /// Calls before such a group, not measured: the pause has cooled the caches.
 const WARM_UP: u64 = 50;
 /// Long enough to take away what a group has left behind.
-const PAUSE: Duration = Duration::from_millis(2);
-/// How long other groups take, about.
+const PAUSE: Duration = Duration::from_millis(3);
+/// Calls to find out how many make a group of other works.
+const PROBE: u64 = 256;
+/// How long such a group takes, about.
 const GROUP_NANOS: u128 = 400_000;
 
 /// Serves one case until standard input ends.
 pub(crate) fn serve(case: &Case) -> io::Result<()> {
+    // Whatever the stack starts runs beside the first calling thread and not on the same core, as it would on
+    // a machine with many.
+    pin(1);
     let running = Arc::new((case.start)());
     let plan = Plan::of(case.work, &running);
     let made = Arc::new(AtomicU64::new(0));
     let threads: Vec<Caller> = (0..THREADS)
-        .map(|_| Caller::start(Arc::clone(&running), plan, Arc::clone(&made)))
+        .map(|core| Caller::start(core, Arc::clone(&running), plan, Arc::clone(&made)))
         .collect::<io::Result<_>>()?;
     batch(&threads, 4)?;
     let mut answers = io::stdout().lock();
+    writeln!(answers, "ready")?;
+    answers.flush()?;
     for command in io::stdin().lock().lines() {
         let command = command?;
         let words: Vec<&str> = command.split(' ').collect();
@@ -87,7 +95,6 @@ impl Plan {
         if work.hands_over() {
             return Self { warm_up: WARM_UP, calls: SMALL_GROUP, pause: PAUSE, calls_before: 0 };
         }
-        const PROBE: u64 = 256;
         (running.calls)(PROBE);
         let before = ThreadTime::now();
         (running.calls)(PROBE);
@@ -128,6 +135,7 @@ struct Order {
 
 impl Caller {
     fn start(
+        core: usize,
         running: Arc<Running>,
         plan: Plan,
         made: Arc<AtomicU64>,
@@ -135,6 +143,7 @@ impl Caller {
         let (orders, received) = channel();
         let (answer, answers) = channel();
         thread::Builder::new().name("caller".to_owned()).spawn(move || {
+            pin(core);
             let reading_the_clock = reading_the_clock();
             while let Ok(Order { groups, meeting }) = received.recv() {
                 let mut nanos = Duration::ZERO;
@@ -173,6 +182,13 @@ impl Caller {
 /// What reading the thread's CPU time costs, which is no part of a call.
 fn reading_the_clock() -> Duration {
     (0..1_000).map(|_| ThreadTime::now().elapsed()).min().unwrap_or_default()
+}
+
+/// Keeps this thread, and those it starts, on one core. Where there is no such core it goes where it likes.
+fn pin(core: usize) {
+    let mut cores = CpuSet::new();
+    cores.set(core);
+    let _ = sched_setaffinity(None, &cores);
 }
 
 /// Where threads wait for each other without going to sleep: groups are so short that a thread which has to

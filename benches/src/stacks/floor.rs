@@ -20,10 +20,16 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 pub(super) const CASES: &[Case] = &[
-    Case::new(Work::Red, super::FLOOR, || Running::new(|calls| call(calls, red))),
+    Case::new(Work::Red, super::FLOOR, || {
+        LazyLock::force(&TICK_BOUNDS);
+        Running::new(|calls| call(calls, red))
+    }),
     Case::new(Work::Sampled, super::FLOOR, || spans(|calls| below_another(true, || call(calls, sampled)))),
     Case::new(Work::Root, super::FLOOR, || spans(|calls| call(calls, sampled))),
-    Case::new(Work::Unsampled, super::FLOOR, || spans(|calls| below_another(false, || call(calls, unsampled)))),
+    Case::new(Work::Unsampled, super::FLOOR, || {
+        LazyLock::force(&TICK_BOUNDS);
+        Running::new(|calls| below_another(false, || call(calls, unsampled)))
+    }),
     Case::new(Work::NoFields, super::FLOOR, || {
         spans(|calls| below_another(true, || call_with_details(calls, without_fields)))
     }),
@@ -132,6 +138,8 @@ struct Finished {
 }
 
 const RING_SPANS: usize = 512;
+/// Half of the pause between groups of calls.
+const DRAIN_EVERY: Duration = Duration::from_micros(1_500);
 const DEEPEST: usize = 64;
 
 struct Thread {
@@ -214,7 +222,7 @@ fn spans(calls: impl Fn(u64) + Send + Sync + 'static) -> Running {
                     }
                 }
             }
-            thread::sleep(Duration::from_millis(1));
+            thread::sleep(DRAIN_EVERY);
         }
     });
     Running::new(calls).arriving(|| {
@@ -364,7 +372,7 @@ fn lines() -> Running {
                 ARRIVED.fetch_add(lines(first) + lines(second), Ordering::Relaxed);
                 chunk.commit_all();
             }
-            thread::sleep(Duration::from_millis(1));
+            thread::sleep(DRAIN_EVERY);
         }
     });
     Running::new(|calls| super::lines::log(calls, line)).arriving(|| {

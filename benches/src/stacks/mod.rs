@@ -1,11 +1,16 @@
 //! Everyone who does the works: a file each.
 
+mod emit;
 mod fastrace;
 mod floor;
 mod foundations;
 mod futures;
+mod hotpath;
 mod lines;
+mod metrics_facade;
+mod opentelemetry;
 mod ours;
+mod prometheus;
 mod prometheus_client;
 mod slog;
 mod spans;
@@ -29,6 +34,11 @@ pub(crate) fn cases() -> impl Iterator<Item = &'static Case> {
         tracing::CASES,
         prometheus_client::CASES,
         foundations::CASES,
+        metrics_facade::CASES,
+        prometheus::CASES,
+        opentelemetry::CASES,
+        hotpath::CASES,
+        emit::CASES,
         slog::CASES,
     ];
     stacks.into_iter().flatten()

@@ -41,7 +41,7 @@ pub(super) const CASES: &[Case] = &[
     }),
     Case::new(Work::Disabled, OURS, || {
         start(Sampler::ParentBasedAlwaysOn);
-        Running::new(|calls| call(calls, below_the_level))
+        Running::new(|calls| call(calls, |amount, _, _| Ok(below_the_level(amount))))
     }),
     Case::new(Work::Stopped, OURS, || Running::new(|calls| call(calls, bare))),
     Case::new(Work::StoppedLabels, OURS, || Running::new(|calls| call(calls, charge))),
@@ -134,8 +134,8 @@ async fn waiting(amount: u64, method: Method, attempt: u32) -> Payment {
 
 #[observe(level = "trace", no_metrics)]
 #[inline(never)]
-fn below_the_level(amount: u64, _: Method, _: u32) -> Payment {
-    pay(amount)
+fn below_the_level(amount: u64) -> u64 {
+    amount + 1
 }
 
 #[observe]
