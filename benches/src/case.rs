@@ -91,11 +91,19 @@ pub(crate) struct Case {
     pub(crate) work: Work,
     pub(crate) stack: &'static str,
     pub(crate) start: fn() -> Running,
+    /// Whether it is somebody else's and does all of the work.
+    pub(crate) peer: bool,
 }
 
 impl Case {
+    /// A peer that does all of the work.
     pub(crate) const fn new(work: Work, stack: &'static str, start: fn() -> Running) -> Self {
-        Self { work, stack, start }
+        Self { work, stack, start, peer: true }
+    }
+
+    /// What else is shown beside: floors, this project, and who does only a part of the work.
+    pub(crate) const fn beside(work: Work, stack: &'static str, start: fn() -> Running) -> Self {
+        Self { work, stack, start, peer: false }
     }
 }
 

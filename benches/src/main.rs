@@ -1,12 +1,103 @@
+//! What observing costs: hand-written floors, this project, and its peers, measured side by side.
+//!
+//! `cargo run --release` measures everything and writes `RESULTS.md`; with names of parts behind it
+//! (`calls`, ..) only those, and `-- --smoke` runs every case for a moment to see that it works.
+
 mod allocations;
+mod calls;
 mod case;
+mod document;
+mod machine;
+mod numbers;
 mod payment;
+mod process;
+mod rounds;
 mod stacks;
+mod statistics;
 mod worker;
+
+use case::Case;
+use document::Section;
+use rounds::{Amount, Calls};
+use std::io;
+use std::path::Path;
+use std::process::ExitCode;
+
 #[global_allocator]
 static ALLOCATOR: allocations::Counting = allocations::Counting;
-fn main() {
-    let a: Vec<String> = std::env::args().collect();
-    let c = stacks::cases().find(|c| c.work.name() == a[1] && c.stack == a[2]).unwrap();
-    worker::serve(c).unwrap();
+
+const INTRODUCTION: &str = include_str!("introduction.md");
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("benches: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[&str]) -> io::Result<()> {
+    match arguments {
+        ["worker", work, stack] => worker::serve(case(work, stack)?),
+        ["once", work, stack, calls] => {
+            worker::once(case(work, stack)?, calls.parse().map_err(io::Error::other)?);
+            Ok(())
+        }
+        ["--smoke"] => smoke(),
+        parts => measure(parts),
+    }
+}
+
+fn case(work: &str, stack: &str) -> io::Result<&'static Case> {
+    let found = stacks::cases().find(|case| case.work.name() == work && case.stack == stack);
+    found.ok_or_else(|| io::Error::other(format!("there is no {work:?} by {stack:?}")))
+}
+
+/// The parts, in the order of the document.
+const PARTS: [(&str, &str, fn(Effort) -> io::Result<Section>); 1] = [("calls", calls::TITLE, calls)];
+
+/// How long to take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Effort {
+    /// Only to see that everything runs.
+    Smoke,
+    Full,
+}
+
+fn measure(chosen: &[&str]) -> io::Result<()> {
+    if let Some(unknown) = chosen.iter().find(|name| PARTS.iter().all(|(part, ..)| part != *name)) {
+        return Err(io::Error::other(format!("there is no part {unknown:?}")));
+    }
+    let titles = PARTS.map(|(_, title, _)| title);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("RESULTS.md");
+    let introduction = INTRODUCTION.replace("{machine}", &machine::description());
+    for (name, _, part) in PARTS {
+        if chosen.is_empty() || chosen.contains(&name) {
+            eprintln!("{name}");
+            // Written at once, so that a part that fails costs no other.
+            document::write(&path, &introduction, &[part(Effort::Full)?], &titles)?;
+        }
+    }
+    Ok(())
+}
+
+/// Runs every part for a moment. The numbers mean nothing, so they are not written.
+fn smoke() -> io::Result<()> {
+    for (name, _, part) in PARTS {
+        let section = part(Effort::Smoke)?;
+        println!("{name}: {} lines", section.text.lines().count());
+    }
+    Ok(())
+}
+
+fn calls(effort: Effort) -> io::Result<Section> {
+    let amount = match effort {
+        Effort::Smoke => Amount { rounds: 1, groups: 1 },
+        Effort::Full => Amount { rounds: 60, groups: 8 },
+    };
+    Ok(calls::section(&Calls::measure(amount)?))
 }

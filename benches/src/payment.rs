@@ -1,12 +1,14 @@
 //! The function that every stack observes: what it takes and what can become of it.
 
-use obs_runtime::Label;
 use foundations::telemetry::metrics::LowCardinalityLabel;
+use obs_runtime::Label;
 use prometheus_client::encoding::EncodeLabelValue;
 use std::fmt;
 use std::hint::black_box;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Label, EncodeLabelValue, LowCardinalityLabel, serde::Serialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, Label, EncodeLabelValue, LowCardinalityLabel, serde::Serialize,
+)]
 pub(crate) enum Method {
     Card,
     Bank,
@@ -53,7 +55,9 @@ pub(crate) fn pay(amount: u64) -> Payment {
 }
 
 /// The same for stacks that count by outcome.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue, LowCardinalityLabel, serde::Serialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue, LowCardinalityLabel, serde::Serialize,
+)]
 pub(crate) enum Outcome {
     Ok,
     Declined,

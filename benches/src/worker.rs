@@ -56,7 +56,8 @@ pub(crate) fn serve(case: &Case) -> io::Result<()> {
                 writeln!(answers, "{nanos} {allocations}")?;
             }
             ["arrived"] => {
-                let arrived = running.arrived.as_ref().map_or_else(|| "-".to_owned(), |all| all().to_string());
+                let arrived =
+                    running.arrived.as_ref().map_or_else(|| "-".to_owned(), |all| all().to_string());
                 writeln!(answers, "{} {arrived}", made.load(Ordering::Relaxed) + plan.calls_before)?;
             }
             _ => return Err(io::Error::other(format!("no command: {command}"))),
@@ -100,7 +101,12 @@ impl Plan {
         (running.calls)(PROBE);
         let nanos = before.elapsed().as_nanos().max(1);
         let calls = u64::try_from(GROUP_NANOS * u128::from(PROBE) / nanos).unwrap_or(u64::MAX);
-        Self { warm_up: 0, calls: calls.clamp(PROBE, 1_000_000), pause: Duration::ZERO, calls_before: 2 * PROBE }
+        Self {
+            warm_up: 0,
+            calls: calls.clamp(PROBE, 1_000_000),
+            pause: Duration::ZERO,
+            calls_before: 2 * PROBE,
+        }
     }
 }
 
@@ -134,12 +140,7 @@ struct Order {
 }
 
 impl Caller {
-    fn start(
-        core: usize,
-        running: Arc<Running>,
-        plan: Plan,
-        made: Arc<AtomicU64>,
-    ) -> io::Result<Self> {
+    fn start(core: usize, running: Arc<Running>, plan: Plan, made: Arc<AtomicU64>) -> io::Result<Self> {
         let (orders, received) = channel();
         let (answer, answers) = channel();
         thread::Builder::new().name("caller".to_owned()).spawn(move || {

@@ -6,8 +6,8 @@ use super::spans;
 use crate::case::{Case, Running, Work};
 use crate::payment::{Details, Method, Payment, call, call_with_details, pay};
 use fastrace::collector::{Config, Reporter, SpanContext, SpanRecord};
-use fastrace::{Span, trace};
 use fastrace::local::LocalSpan;
+use fastrace::{Span, trace};
 use std::pin::pin;
 use std::time::Instant;
 

@@ -4,7 +4,7 @@ use crate::case::{Case, Running, Work};
 use crate::payment::{Method, Payment, call, pay};
 use hotpath::{Format, HotpathGuardBuilder};
 
-pub(super) const CASES: &[Case] = &[Case::new(Work::Red, "hotpath, without labels", || {
+pub(super) const CASES: &[Case] = &[Case::beside(Work::Red, "hotpath, without labels", || {
     std::mem::forget(HotpathGuardBuilder::new("benches").format(Format::None).build());
     Running::new(|calls| call(calls, charge))
 })];

@@ -13,38 +13,38 @@ use std::time::Duration;
 const OURS: &str = super::OURS;
 
 pub(super) const CASES: &[Case] = &[
-    Case::new(Work::Red, OURS, || {
+    Case::beside(Work::Red, OURS, || {
         start(Sampler::ParentBasedAlwaysOn);
         Running::new(|calls| call(calls, red))
     }),
-    Case::new(Work::Sampled, OURS, || sampled(|calls| outer(|| call(calls, charge)))),
-    Case::new(Work::Root, OURS, || sampled(|calls| call(calls, charge))),
-    Case::new(Work::Unsampled, OURS, || {
+    Case::beside(Work::Sampled, OURS, || sampled(|calls| outer(|| call(calls, charge)))),
+    Case::beside(Work::Root, OURS, || sampled(|calls| call(calls, charge))),
+    Case::beside(Work::Unsampled, OURS, || {
         start(Sampler::ParentBasedAlwaysOff);
         Running::new(|calls| outer(|| call(calls, charge)))
     }),
-    Case::new(Work::NoFields, OURS, || sampled(|calls| outer(|| call_with_details(calls, no_fields)))),
-    Case::new(Work::Numbers, OURS, || sampled(|calls| outer(|| call_with_details(calls, numbers)))),
-    Case::new(Work::Texts, OURS, || sampled(|calls| outer(|| call_with_details(calls, texts)))),
-    Case::new(Work::Line, OURS, || {
+    Case::beside(Work::NoFields, OURS, || sampled(|calls| outer(|| call_with_details(calls, no_fields)))),
+    Case::beside(Work::Numbers, OURS, || sampled(|calls| outer(|| call_with_details(calls, numbers)))),
+    Case::beside(Work::Texts, OURS, || sampled(|calls| outer(|| call_with_details(calls, texts)))),
+    Case::beside(Work::Line, OURS, || {
         start(Sampler::ParentBasedAlwaysOn);
         Running::new(|calls| request(REQUEST_ID, USER_ID, || log(calls, line))).arriving(|| {
             obs_runtime::flush(DEADLINE);
             lines::counted()
         })
     }),
-    Case::new(Work::AsyncReady, OURS, || {
+    Case::beside(Work::AsyncReady, OURS, || {
         sampled(|calls| outer(|| call(calls, |a, m, t| poll_to_end(pin!(ready(a, m, t))))))
     }),
-    Case::new(Work::AsyncYield, OURS, || {
+    Case::beside(Work::AsyncYield, OURS, || {
         sampled(|calls| outer(|| call(calls, |a, m, t| poll_to_end(pin!(waiting(a, m, t))))))
     }),
-    Case::new(Work::Disabled, OURS, || {
+    Case::beside(Work::Disabled, OURS, || {
         start(Sampler::ParentBasedAlwaysOn);
         Running::new(|calls| call(calls, |amount, _, _| Ok(below_the_level(amount))))
     }),
-    Case::new(Work::Stopped, OURS, || Running::new(|calls| call(calls, bare))),
-    Case::new(Work::StoppedLabels, OURS, || Running::new(|calls| call(calls, charge))),
+    Case::beside(Work::Stopped, OURS, || Running::new(|calls| call(calls, bare))),
+    Case::beside(Work::StoppedLabels, OURS, || Running::new(|calls| call(calls, charge))),
 ];
 
 const DEADLINE: Duration = Duration::from_secs(10);

@@ -15,7 +15,9 @@ pub(super) const CASES: &[Case] = &[
         LazyLock::force(&HANDLES);
         Running::new(|calls| call(calls, charge))
     }),
-    Case::new(Work::Red, "prometheus-client, families", || Running::new(|calls| call(calls, charge_in_family))),
+    Case::new(Work::Red, "prometheus-client, families", || {
+        Running::new(|calls| call(calls, charge_in_family))
+    }),
 ];
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -43,7 +45,10 @@ struct Handles {
 static HANDLES: LazyLock<[Handles; SERIES]> = LazyLock::new(|| {
     let handles = all_series().map(|(method, retry, outcome)| {
         let labels = Labels::new(method, retry, outcome);
-        Handles { calls: CALLS.get_or_create_owned(&labels), duration: DURATIONS.get_or_create_owned(&labels) }
+        Handles {
+            calls: CALLS.get_or_create_owned(&labels),
+            duration: DURATIONS.get_or_create_owned(&labels),
+        }
     });
     let handles: Vec<Handles> = handles.collect();
     handles.try_into().unwrap_or_else(|_| unreachable!("there are so many series"))
