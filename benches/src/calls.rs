@@ -1,25 +1,30 @@
 //! The section about calls.
 
+use crate::Effort;
 use crate::case::Work;
-use crate::document::{Section, table};
+use crate::document::table;
 use crate::numbers::{AIMS, Aim, short};
-use crate::rounds::{Calls, Measured};
+use crate::rounds::{Amount, Calls, Measured};
 use crate::stacks::{FLOOR, OURS, PLAIN};
-
-pub(crate) const TITLE: &str = "Calls";
+use std::io;
 
 const FASTRACE: &str = "fastrace";
 const USUAL: &str = "tracing-opentelemetry";
 
-pub(crate) fn section(calls: &Calls) -> Section {
-    let details = Work::ALL.map(|work| detail(calls, work)).join("\n\n");
-    let text = format!(
-        "Thread CPU nanoseconds of one call, in brackets while a second thread makes the same calls.\n\n{}\n\n\
-         ### What was aimed at\n\n{}\n\n{details}",
-        glance(calls),
-        aims(calls)
-    );
-    Section { title: TITLE, text }
+/// Measures every case.
+pub(crate) fn measure(effort: Effort) -> io::Result<String> {
+    let amount = match effort {
+        Effort::Smoke => Amount { rounds: 1, groups: 1 },
+        Effort::Full => Amount { rounds: 60, groups: 8 },
+    };
+    let calls = Calls::measure(amount)?;
+    let details = Work::ALL.map(|work| detail(&calls, work)).join("\n\n");
+    Ok(format!(
+        "Thread CPU nanoseconds of one call, in brackets while a second thread makes the same calls.\n\n{}\n\
+         ### What was aimed at\n\n{}\n{details}",
+        glance(&calls),
+        aims(&calls)
+    ))
 }
 
 /// Every work in a row.

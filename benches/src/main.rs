@@ -17,8 +17,6 @@ mod statistics;
 mod worker;
 
 use case::Case;
-use document::Section;
-use rounds::{Amount, Calls};
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;
@@ -57,8 +55,16 @@ fn case(work: &str, stack: &str) -> io::Result<&'static Case> {
     found.ok_or_else(|| io::Error::other(format!("there is no {work:?} by {stack:?}")))
 }
 
-/// The parts, in the order of the document.
-const PARTS: [(&str, &str, fn(Effort) -> io::Result<Section>); 1] = [("calls", calls::TITLE, calls)];
+/// A part of what is measured: a name on the command line, a title in the document.
+#[derive(Clone, Copy, Debug)]
+struct Part {
+    name: &'static str,
+    title: &'static str,
+    measure: fn(Effort) -> io::Result<String>,
+}
+
+/// All parts, in the order of the document.
+const PARTS: [Part; 1] = [Part { name: "calls", title: "Calls", measure: calls::measure }];
 
 /// How long to take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,17 +75,17 @@ enum Effort {
 }
 
 fn measure(chosen: &[&str]) -> io::Result<()> {
-    if let Some(unknown) = chosen.iter().find(|name| PARTS.iter().all(|(part, ..)| part != *name)) {
+    if let Some(unknown) = chosen.iter().find(|name| PARTS.iter().all(|part| part.name != **name)) {
         return Err(io::Error::other(format!("there is no part {unknown:?}")));
     }
-    let titles = PARTS.map(|(_, title, _)| title);
+    let titles = PARTS.map(|part| part.title);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("RESULTS.md");
     let introduction = INTRODUCTION.replace("{machine}", &machine::description());
-    for (name, _, part) in PARTS {
+    for Part { name, title, measure } in PARTS {
         if chosen.is_empty() || chosen.contains(&name) {
-            eprintln!("{name}");
+            eprintln!("measuring {name}");
             // Written at once, so that a part that fails costs no other.
-            document::write(&path, &introduction, &[part(Effort::Full)?], &titles)?;
+            document::write(&path, &introduction, title, &measure(Effort::Full)?, &titles)?;
         }
     }
     Ok(())
@@ -87,17 +93,8 @@ fn measure(chosen: &[&str]) -> io::Result<()> {
 
 /// Runs every part for a moment. The numbers mean nothing, so they are not written.
 fn smoke() -> io::Result<()> {
-    for (name, _, part) in PARTS {
-        let section = part(Effort::Smoke)?;
-        println!("{name}: {} lines", section.text.lines().count());
+    for Part { name, measure, .. } in PARTS {
+        println!("{name}: {} lines", measure(Effort::Smoke)?.lines().count());
     }
     Ok(())
-}
-
-fn calls(effort: Effort) -> io::Result<Section> {
-    let amount = match effort {
-        Effort::Smoke => Amount { rounds: 1, groups: 1 },
-        Effort::Full => Amount { rounds: 60, groups: 8 },
-    };
-    Ok(calls::section(&Calls::measure(amount)?))
 }

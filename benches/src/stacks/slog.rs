@@ -1,6 +1,6 @@
 //! `slog` with the JSON of `slog-json`. It has no spans, so the context is that of a child logger.
 
-use super::lines::{REQUEST_ID, USER_ID, log};
+use super::lines::{REQUEST_ID, SPAN_ID, TRACE_ID, USER_ID, log};
 use crate::case::{Case, Running, Work};
 use slog::{Drain, Logger, o};
 use std::io;
@@ -12,8 +12,8 @@ pub(super) const CASES: &[Case] = &[Case::new(Work::Line, "slog, slog-json", || 
     let logger = logger.new(o!(
         "request_id" => REQUEST_ID,
         "user_id" => USER_ID,
-        "trace_id" => "4bf92f3577b34da6a3ce929d0e0e4736",
-        "span_id" => "00f067aa0ba902b7",
+        "trace_id" => TRACE_ID,
+        "span_id" => SPAN_ID,
     ));
     Running::new(move |calls| log(calls, |order, amount, attempt| line(&logger, order, amount, attempt)))
 })];

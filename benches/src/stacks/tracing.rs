@@ -2,7 +2,7 @@
 //! RED, and the JSON lines of `tracing-subscriber`.
 
 use super::futures::{poll_to_end, wait_once};
-use super::lines::{REQUEST_ID, USER_ID, log};
+use super::lines::{REQUEST_ID, SPAN_ID, TRACE_ID, USER_ID, log};
 use super::spans::{CountingExporter, exported};
 use crate::case::{Case, Running, Work};
 use crate::payment::{Details, Method, Payment, call, call_with_details, pay};
@@ -53,10 +53,6 @@ pub(super) const CASES: &[Case] = &[
     Case::new(Work::StoppedLabels, "tracing, autometrics", || Running::new(|calls| call(calls, charge))),
     Case::new(Work::Layer, SPANS, || sampled(|calls| outer(|| call(calls, bare)))),
 ];
-
-/// Which this line says the trace is: its `Registry` knows of none.
-const TRACE_ID: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
-const SPAN_ID: &str = "00f067aa0ba902b7";
 
 static PROVIDER: OnceLock<SdkTracerProvider> = OnceLock::new();
 
@@ -123,6 +119,7 @@ fn texts(details: &Details) -> u64 {
     details.numbers[0]
 }
 
+/// The ids are fields like others: the `Registry` knows of none.
 #[instrument(skip(calls))]
 fn request(request_id: &str, user_id: u64, trace_id: &str, span_id: &str, calls: impl FnOnce()) {
     calls();
