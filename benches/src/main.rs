@@ -12,6 +12,7 @@ mod numbers;
 mod payment;
 mod process;
 mod rounds;
+mod scrape;
 mod stacks;
 mod statistics;
 mod worker;
@@ -45,6 +46,7 @@ fn run(arguments: &[&str]) -> io::Result<()> {
             worker::once(case(work, stack)?, calls.parse().map_err(io::Error::other)?);
             Ok(())
         }
+        ["scraped", store] => scrape::serve(store),
         ["--smoke"] => smoke(),
         parts => measure(parts),
     }
@@ -64,7 +66,10 @@ struct Part {
 }
 
 /// All parts, in the order of the document.
-const PARTS: [Part; 1] = [Part { name: "calls", title: "Calls", measure: calls::measure }];
+const PARTS: [Part; 2] = [
+    Part { name: "calls", title: "Calls", measure: calls::measure },
+    Part { name: "scrapes", title: "Scrapes", measure: scrape::measure },
+];
 
 /// How long to take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -186,7 +186,7 @@ fn reading_the_clock() -> Duration {
 }
 
 /// Keeps this thread, and those it starts, on one core. Where there is no such core it goes where it likes.
-fn pin(core: usize) {
+pub(crate) fn pin(core: usize) {
     let mut cores = CpuSet::new();
     cores.set(core);
     let _ = sched_setaffinity(None, &cores);
