@@ -7,7 +7,9 @@ mod allocations;
 mod calls;
 mod case;
 mod document;
+mod instructions;
 mod machine;
+mod memory;
 mod numbers;
 mod payment;
 mod process;
@@ -66,9 +68,11 @@ struct Part {
 }
 
 /// All parts, in the order of the document.
-const PARTS: [Part; 2] = [
+const PARTS: [Part; 4] = [
     Part { name: "calls", title: "Calls", measure: calls::measure },
+    Part { name: "instructions", title: "Instructions", measure: instructions::measure },
     Part { name: "scrapes", title: "Scrapes", measure: scrape::measure },
+    Part { name: "memory", title: "Memory", measure: memory::measure },
 ];
 
 /// How long to take.
