@@ -12,11 +12,16 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+TRACING, AUTOMETRICS = 'tracing = "0.1.44"', 'autometrics = { version = "3.0.0", features = ["prometheus-client-0_22"] }'
 KINDS = {
     "plain": ("", ""),
     "obs": ("#[obs_runtime::observe]", f'obs-runtime = {{ path = "{ROOT}/obs-runtime", default-features = false }}'),
-    "tracing": ("#[tracing::instrument(skip_all, err)]", 'tracing = "0.1.44"'),
-    "autometrics": ("#[autometrics::autometrics]", 'autometrics = { version = "3.0.0", features = ["prometheus-exporter"] }'),
+    "fastrace (no metrics)": ("#[fastrace::trace]", 'fastrace = { version = "0.7.19", features = ["enable"] }'),
+    "tracing (no metrics)": ("#[tracing::instrument(skip_all, err)]", TRACING),
+    "tracing, autometrics": (
+        "#[tracing::instrument(skip_all, err)]\n#[autometrics::autometrics]",
+        f"{TRACING}\n{AUTOMETRICS}",
+    ),
 }
 FUNCTION = """
 {attribute}
@@ -91,7 +96,7 @@ arguments.add_argument("--functions", type=int, default=1000)
 arguments.add_argument("--profile", nargs="+", default=["debug", "release"])
 arguments = arguments.parse_args()
 os.environ.pop("CARGO_TARGET_DIR", None)
-print(f"| {arguments.functions} functions | profile | CPU s | over plain | bytes each over plain |\n|---|---|---|---|---|")
+print(f"| {arguments.functions} functions | profile | CPU s | over plain | bytes each over plain |\n| --- | --- | --- | --- | --- |")
 with tempfile.TemporaryDirectory() as scratch:
     for asyncness in ["", "async"]:
         for profile in arguments.profile:
