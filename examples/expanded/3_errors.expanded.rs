@@ -27,14 +27,19 @@ pub fn parse(text: &str) -> Result<u32, ParseError> {
         const _: () = (&__SPEC).check_budget(__NAME);
         __obs::site!(__NAME, __SPEC, __obs::Level::INFO, [])
     };
-    let mut __call = ::obs_runtime::__private::Call::enter(__site);
+    let __call = ::obs_runtime::__private::Call::enter(__site);
     let __ret = ::obs_runtime::__private::body(move || -> Result<u32, ParseError> {
         if text.is_empty() {
             return Err(ParseError::Empty);
         }
         text.parse().map_err(|_| ParseError::NotANumber(text.to_owned()))
     });
-    let __kind = ::obs_runtime::__private::kind_of::<ParseError, _>(&__ret);
-    (&mut __call).leave_with_kind(::obs_runtime::__private::outcome!(& __ret), __kind);
-    return __ret;
+    return __call
+        .leave(
+            __ret,
+            |__ret| {
+                ::obs_runtime::__private::outcome!(__ret)
+                    .of_kind(::obs_runtime::__private::kind_of::<ParseError, _>(__ret))
+            },
+        );
 }

@@ -59,19 +59,20 @@ pub async fn charge(
         const _: () = (&__SPEC).check_budget(__NAME);
         __obs::site!(__NAME, __SPEC, __obs::Level::INFO, ["order", "amount"])
     };
-    let mut __call = ::obs_runtime::__private::Call::new(__site);
-    if (&__call).on() {
-        (&mut __call)
-            .begin(
-                ::obs_runtime::__private::labels()
-                    .with(::obs_runtime::__private::values::<Method>(), &method)
-                    .with(::obs_runtime::__private::values::<bool>(), &(attempt > 1)),
-                &[
-                    &::obs_runtime::__private::display(&order),
-                    ::obs_runtime::__private::value(&amount),
-                ],
-            );
-    }
+    let mut __call = if (&*__site).on() {
+        ::obs_runtime::__private::Call::begin(
+            __site,
+            ::obs_runtime::__private::labels()
+                .with(::obs_runtime::__private::values::<Method>(), &method)
+                .with(::obs_runtime::__private::values::<bool>(), &(attempt > 1)),
+            &[
+                &::obs_runtime::__private::display(&order),
+                ::obs_runtime::__private::value(&amount),
+            ],
+        )
+    } else {
+        ::obs_runtime::__private::Call::silent()
+    };
     let __ret = (&mut __call)
         .run(async move {
             if false {
@@ -80,7 +81,12 @@ pub async fn charge(
             if amount > 100 { Err(PaymentError::Declined(amount)) } else { Ok(amount) }
         })
         .await;
-    let __kind = ::obs_runtime::__private::kind_of::<PaymentError, _>(&__ret);
-    (&mut __call).leave_with_kind(::obs_runtime::__private::outcome!(& __ret), __kind);
-    return __ret;
+    return __call
+        .leave(
+            __ret,
+            |__ret| {
+                ::obs_runtime::__private::outcome!(__ret)
+                    .of_kind(::obs_runtime::__private::kind_of::<PaymentError, _>(__ret))
+            },
+        );
 }

@@ -51,6 +51,7 @@ pub trait Outcome {
 impl<T, E> Outcome for Result<T, E> {
     type Error = E;
 
+    #[inline]
     fn error(&self) -> Option<&E> {
         self.as_ref().err()
     }
@@ -72,6 +73,23 @@ pub enum Verdict<'a> {
     },
 }
 
+impl Verdict<'_> {
+    #[inline]
+    pub(crate) fn is_failure(&self) -> bool {
+        !matches!(self, Self::Ok)
+    }
+
+    /// Of a function whose failures are told apart by the error's label.
+    #[inline]
+    #[must_use]
+    pub fn of_kind(self, of: Option<usize>) -> Self {
+        match (self, of) {
+            (Self::Error { error, type_name, .. }, Some(kind)) => Self::Error { kind, error, type_name },
+            (verdict, _) => verdict,
+        }
+    }
+}
+
 /// A type whose failures are of that kind.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not fail with a `{K}`",
@@ -85,23 +103,21 @@ pub trait FailsWith<K> {
 
 #[diagnostic::do_not_recommend]
 impl<K: Label, T: Outcome<Error = K>> FailsWith<K> for T {
+    #[inline]
     fn kind(&self) -> Option<usize> {
         self.error().map(Label::index)
     }
 }
 
 /// Which kind of failure a value is, if it is one.
+#[inline]
 pub fn kind_of<K, T: FailsWith<K>>(value: &T) -> Option<usize> {
     value.kind()
 }
 
-/// An `Option` whose `None` is a failure.
-#[derive(Debug)]
-pub struct NoneFails<'a, T>(&'a Option<T>);
-
 /// The failure that a `None` is.
 #[derive(Debug)]
-pub struct Missing;
+struct Missing;
 
 impl Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -109,17 +125,17 @@ impl Display for Missing {
     }
 }
 
-impl<T> Outcome for NoneFails<'_, T> {
-    type Error = Missing;
-
-    fn error(&self) -> Option<&Missing> {
-        self.0.is_none().then_some(&Missing)
-    }
-}
-
 /// For `err(none)`.
-pub fn none_fails<T>(value: &Option<T>) -> NoneFails<'_, T> {
-    NoneFails(value)
+#[inline]
+pub fn none_fails<T>(value: &Option<T>) -> Verdict<'static> {
+    match value {
+        Some(_) => Verdict::Ok,
+        None => Verdict::Error {
+            kind: 0,
+            error: ErrorRef::Display(DisplayRef(&Missing)),
+            type_name: std::any::type_name::<Missing>(),
+        },
+    }
 }
 
 /// An error, by the most telling trait that its type has.
@@ -400,9 +416,8 @@ mod tests {
             format!("outer: {}", fmt::Error)
         );
         assert!(text(outcome!(&Reply(None))).is_none());
-        let (none, some) = (none_fails(&None::<u8>), none_fails(&Some(1)));
-        assert_eq!(text(outcome!(&none)).unwrap(), "none");
-        assert!(text(outcome!(&some)).is_none());
+        assert_eq!(text(none_fails(&None::<u8>)).unwrap(), "none");
+        assert!(text(none_fails(&Some(1))).is_none());
     }
 
     #[test]

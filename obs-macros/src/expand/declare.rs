@@ -288,22 +288,44 @@ fn may_be_generic(name: &Ident, function: &Function) -> bool {
     function.is_generic(name) || text == "Self" || !(is_module || KNOWN.contains(&text.as_str()))
 }
 
-/// What comes after the body: labels of the result, and the outcome.
-pub(super) fn leave(model: &Model) -> TokenStream {
-    let ret = local("__ret");
-    leave_of(model, &quote!(&#ret))
+/// What comes after the body: statements, and then the result, with which the call has ended.
+pub(super) struct Leave {
+    pub(super) before: TokenStream,
+    pub(super) result: TokenStream,
 }
 
-/// The same, of a reference to the result.
-pub(super) fn leave_of(model: &Model, ret: &TokenStream) -> TokenStream {
-    let Model { runtime, labels, failures, .. } = model;
-    let call = local("__call");
-    // A future or stream keeps its call; others are done with it.
-    let made = matches!(model.body, Body::Makes(_));
-    let lent = if made { quote!((&mut *#call)) } else { quote!((&mut #call)) };
-    let call = if made { lent.clone() } else { call.into_token_stream() };
-    let leave = if made { quote!(conclude) } else { quote!(leave) };
-    let leave_with_kind = if made { quote!(conclude_with_kind) } else { quote!(leave_with_kind) };
+/// Labels of the result, and the outcome.
+pub(super) fn leave(model: &Model) -> Leave {
+    let (call, ret) = (local("__call"), local("__ret"));
+    let before = result_labels(model, &quote!((&mut #call)), &quote!(&#ret));
+    match verdict(model, &ret.to_token_stream()) {
+        None => Leave { before: quote!(#before #call.leave_ok();), result: quote!(#ret) },
+        Some(verdict) => Leave { before, result: quote!(#call.leave(#ret, |#ret| #verdict)) },
+    }
+}
+
+/// The same for a future that was made, which keeps its call and its result.
+pub(super) fn conclude(model: &Model) -> TokenStream {
+    let (call, ret) = (local("__call"), local("__ret").to_token_stream());
+    let labels = result_labels(model, &quote!((&mut *#call)), &ret);
+    let runtime = &model.runtime;
+    let verdict = verdict(model, &ret).unwrap_or_else(|| quote!(#runtime::__private::Verdict::Ok));
+    quote!(#labels (&mut *#call).conclude(#verdict);)
+}
+
+fn result_labels(model: &Model, call: &TokenStream, ret: &TokenStream) -> TokenStream {
+    let Model { runtime, labels, .. } = model;
+    let results = labels.iter().filter_map(|label| {
+        let (Label { span, ty, value, .. }, bound) = (label, label.ret.as_ref()?);
+        let values = quote_spanned!(*span=> #runtime::__private::values::<#ty>());
+        Some(quote_spanned!(*span=> #call.result_label(#values, &{ let #bound = #ret; #value });))
+    });
+    quote!(#(#results)*)
+}
+
+/// How the call ended, from a reference to its result; `None` of one that can't fail.
+fn verdict(model: &Model, ret: &TokenStream) -> Option<TokenStream> {
+    let runtime = &model.runtime;
     // Where the user wrote what it is passed to.
     let at = |span: Span| -> TokenStream {
         let located = |token: proc_macro2::TokenTree| {
@@ -313,36 +335,19 @@ pub(super) fn leave_of(model: &Model, ret: &TokenStream) -> TokenStream {
         };
         ret.clone().into_iter().map(located).collect()
     };
-    let results = labels.iter().filter_map(|label| {
-        let (Label { span, ty, value, .. }, bound) = (label, label.ret.as_ref()?);
-        let values = quote_spanned!(*span=> #runtime::__private::values::<#ty>());
-        Some(quote_spanned!(*span=> #lent.result_label(#values, &{ let #bound = #ret; #value });))
-    });
-    let leave = match failures {
-        Failures::Never => quote!(#call.#leave(#runtime::__private::Verdict::Ok);),
-        Failures::Unnamed => {
-            let outcome = outcome(model);
-            quote!(#call.#leave(#runtime::__private::#outcome!(#ret));)
-        }
+    let outcome = outcome(model);
+    Some(match &model.failures {
+        Failures::Never => return None,
+        Failures::Unnamed => quote!(#runtime::__private::#outcome!(#ret)),
         Failures::OfNone(span) => {
             let here = at(*span);
-            let none_fails = quote_spanned!(*span=> #runtime::__private::none_fails(#here));
-            let none = local("__none");
-            quote! {
-                let #none = #none_fails;
-                #call.#leave(#runtime::__private::outcome!(&#none));
-            }
+            quote_spanned!(*span=> #runtime::__private::none_fails(#here))
         }
         Failures::Kinds(kind) => {
             // A mismatch of the two types is the kind's fault.
             let here = at(kind.span());
             let kinds = quote_spanned!(kind.span()=> #runtime::__private::kind_of::<#kind, _>(#here));
-            let kind = local("__kind");
-            quote! {
-                let #kind = #kinds;
-                #call.#leave_with_kind(#runtime::__private::outcome!(#ret), #kind);
-            }
+            quote!(#runtime::__private::outcome!(#ret).of_kind(#kinds))
         }
-    };
-    quote!(#(#results)* #leave)
+    })
 }

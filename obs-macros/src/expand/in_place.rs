@@ -1,5 +1,6 @@
 //! A body that stays in its function: its `return`s end the call.
 
+use super::declare::Leave;
 use super::{local, without_impl_trait};
 use crate::model::Model;
 use proc_macro2::TokenStream;
@@ -8,12 +9,12 @@ use syn::visit_mut::VisitMut;
 use syn::{Block, Expr, ExprReturn};
 
 // Input:
-//     return left + right;
+//     return check(left);
 // Output:
-//     return { let __ret: u32 = left + right; (&mut __call).leave(..); __ret };
+//     return { let __ret: Result<u32, E> = check(left); __call.leave(__ret, |__ret| ..) };
 /// The body, with its own `return`s, not those of closures in it. One that is half typed stays as it is, and
 /// so do those inside macros: they leave the function with the call still open.
-pub(super) fn with_early_returns(model: &Model, leave: &TokenStream) -> TokenStream {
+pub(super) fn with_early_returns(model: &Model, leave: &Leave) -> TokenStream {
     let body = &model.function.body;
     let Ok(mut block) = syn::parse2::<Block>(quote!({ #body })) else { return body.clone() };
     let mut returns =
@@ -24,15 +25,15 @@ pub(super) fn with_early_returns(model: &Model, leave: &TokenStream) -> TokenStr
 
 struct Returns<'a> {
     output: TokenStream,
-    leave: &'a TokenStream,
+    leave: &'a Leave,
 }
 
 impl VisitMut for Returns<'_> {
     fn visit_expr_return_mut(&mut self, node: &mut ExprReturn) {
         syn::visit_mut::visit_expr_return_mut(self, node);
-        let (output, leave, ret) = (&self.output, self.leave, local("__ret"));
+        let (output, Leave { before, result }, ret) = (&self.output, self.leave, local("__ret"));
         let value = node.expr.take().map_or_else(|| quote!(()), ToTokens::into_token_stream);
-        let ended = quote!({ let #ret: #output = #value; #leave #ret });
+        let ended = quote!({ let #ret: #output = #value; #before #result });
         node.expr = Some(Box::new(Expr::Verbatim(ended)));
     }
 

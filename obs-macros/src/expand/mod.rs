@@ -14,7 +14,7 @@ use crate::errors::Errors;
 use crate::function::{Function, Lasting, Returned};
 use crate::model::{Body, Model};
 use captures::Captures;
-use declare::{enter, leave, leave_of, outcome};
+use declare::{Leave, conclude, enter, leave, outcome};
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
@@ -96,16 +96,16 @@ fn body_that_stays(model: &Model) -> TokenStream {
 // Output:
 //     fn parse(text: &str) -> Result<u32, ParseIntError> {
 //         let __site = { .. };
-//         let mut __call = ::obs_runtime::__private::Call::enter(__site);
+//         let __call = ::obs_runtime::__private::Call::enter(__site);
 //         let __ret = ::obs_runtime::__private::body(move || -> Result<u32, ParseIntError> { text.parse() });
-//         (&mut __call).leave(::obs_runtime::__private::outcome!(&__ret));
-//         return __ret;
+//         return __call.leave(__ret, |__ret| ::obs_runtime::__private::outcome!(__ret));
 //     }
 fn body_in_closure(model: &Model) -> TokenStream {
     let Model { function, runtime, .. } = model;
     let ret = local("__ret");
     let Captures { sig, prologue } = Captures::of(model);
-    let (enter, run, leave) = (enter(model), closure(model, &prologue), leave(model));
+    let (enter, run) = (enter(model), closure(model, &prologue));
+    let Leave { before, result } = leave(model);
     let allow = captures::allowance(function);
     function.with(
         &sig,
@@ -113,8 +113,8 @@ fn body_in_closure(model: &Model) -> TokenStream {
             #enter
             #allow
             let #ret = #runtime::__private::body(#run);
-            #leave
-            return #ret;
+            #before
+            return #result;
         },
     )
 }
@@ -141,16 +141,17 @@ fn closure(model: &Model, prologue: &TokenStream) -> TokenStream {
 //     #[track_caller]
 //     fn parse(text: &str) -> Result<u32, ParseIntError> {
 //         let __site = { .. };
-//         let mut __call = ::obs_runtime::__private::Call::enter(__site);
+//         let __call = ::obs_runtime::__private::Call::enter(__site);
 //         let __ret: Result<u32, ParseIntError> = { text.parse() };
 //         #[allow(unreachable_code)]
-//         { (&mut __call).leave(::obs_runtime::__private::outcome!(&__ret)); return __ret; };
+//         { return __call.leave(__ret, |__ret| ::obs_runtime::__private::outcome!(__ret)); };
 //     }
 /// A closure would be the caller that the body sees. What leaves the body early drops `__call`.
 fn fallible_body_that_stays(model: &Model) -> TokenStream {
     let function = &model.function;
     let (enter, ret, leave) = (enter(model), local("__ret"), leave(model));
     let block = braced(function, &in_place::with_early_returns(model, &leave));
+    let Leave { before, result } = leave;
     let output = without_impl_trait(function.output());
     function.with(
         &function.sig,
@@ -159,8 +160,8 @@ fn fallible_body_that_stays(model: &Model) -> TokenStream {
             let #ret: #output = #block;
             #[allow(unreachable_code)]
             {
-                #leave
-                return #ret;
+                #before
+                return #result;
             };
         },
     )
@@ -176,14 +177,13 @@ fn fallible_body_that_stays(model: &Model) -> TokenStream {
 //             if false { return ::obs_runtime::__private::never::<u32>(); }
 //             left + right
 //         }).await;
-//         (&mut __call).leave(::obs_runtime::__private::outcome!(&__ret));
-//         return __ret;
+//         return __call.leave(__ret, |__ret| ::obs_runtime::__private::outcome!(__ret));
 //     }
 fn body_in_future(model: &Model) -> TokenStream {
     let Model { function, runtime, .. } = model;
     let (call, ret) = (local("__call"), local("__ret"));
     let Captures { sig, prologue } = Captures::of(model);
-    let (enter, leave) = (enter(model), leave(model));
+    let (enter, Leave { before, result }) = (enter(model), leave(model));
     let output = function.output();
     if matches!(output, Type::Never(_)) {
         let body = &function.body;
@@ -209,8 +209,8 @@ fn body_in_future(model: &Model) -> TokenStream {
             #enter
             #allow
             let #ret = (&mut #call).run(async move #block).await;
-            #leave
-            return #ret;
+            #before
+            return #result;
         },
     )
 }
@@ -225,7 +225,7 @@ fn body_in_future(model: &Model) -> TokenStream {
 //         let mut __call = ::obs_runtime::__private::Call::enter(__site);
 //         let __made = (&mut __call).make(move || -> Pin<Box<..>> { Box::pin(..) });
 //         return ::obs_runtime::__private::Box::pin(__call.future(__made, move |__call, __ret: &u32| {
-//             (&mut *__call).leave(::obs_runtime::__private::outcome!(__ret));
+//             (&mut *__call).conclude(::obs_runtime::__private::outcome!(__ret));
 //         }));
 //     }
 // and where it is a stream:
@@ -239,8 +239,8 @@ fn body_that_makes(model: &Model, returned: Returned) -> TokenStream {
     let yields = function.yields().map(without_impl_trait).map(|ty| quote!(: &#ty));
     let whole = match returned.kind {
         Lasting::Future => {
-            let leave = leave_of(model, &quote!(#ret));
-            quote!(#call.future(#made, move |#call, #ret #yields| { #leave }))
+            let conclude = conclude(model);
+            quote!(#call.future(#made, move |#call, #ret #yields| { #conclude }))
         }
         Lasting::Stream => {
             let outcome = outcome(model);

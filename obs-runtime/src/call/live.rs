@@ -121,6 +121,11 @@ impl Live {
         self.result_labels = self.result_labels.saturating_add(1);
     }
 
+    /// Ends the call: the function has returned, and has not failed.
+    pub(super) fn leave_ok(&mut self) {
+        self.end(End::Ok, None);
+    }
+
     /// Ends the call: the function has returned.
     pub(super) fn leave(&mut self, verdict: Verdict<'_>) {
         if self.progress != Progress::Ended {

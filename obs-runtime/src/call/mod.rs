@@ -115,37 +115,43 @@ impl Call {
     }
 
     /// Ends the call: the function has returned.
-    #[inline]
-    pub fn leave(mut self, verdict: Verdict<'_>) {
-        self.conclude(verdict);
+    ///
+    /// Only of a failure is the address taken, in a place of its own, so that other results stay in registers.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "or they would not")]
+    pub fn leave<R>(mut self, result: R, verdict: impl Fn(&R) -> Verdict<'_>) -> R {
+        if let Some(live) = &mut self.0 {
+            if verdict(&result).is_failure() {
+                return self.fail(result, verdict);
+            }
+            live.leave_ok();
+        }
         // What it held is gone, and its end is not to be looked for again.
         std::mem::forget(self);
+        result
     }
 
-    /// As [`leave`](Self::leave), of a function whose failures are told apart by the error's label.
+    #[cold]
+    #[inline(never)]
+    fn fail<R>(mut self, result: R, verdict: impl Fn(&R) -> Verdict<'_>) -> R {
+        self.conclude(verdict(&result));
+        result
+    }
+
+    /// As [`leave`](Self::leave), of a function that can't fail.
     #[inline]
-    pub fn leave_with_kind(mut self, verdict: Verdict<'_>, kind: Option<usize>) {
-        self.conclude_with_kind(verdict, kind);
+    pub fn leave_ok(mut self) {
+        if let Some(live) = &mut self.0 {
+            live.leave_ok();
+        }
         std::mem::forget(self);
     }
 
-    /// As [`leave`](Self::leave), of a future that was returned.
-    #[inline]
+    /// Ends the call of a future that was returned.
     pub fn conclude(&mut self, verdict: Verdict<'_>) {
         if let Some(live) = &mut self.0 {
             live.leave(verdict);
         }
-    }
-
-    /// As [`leave_with_kind`](Self::leave_with_kind), of a future that was returned.
-    #[inline]
-    pub fn conclude_with_kind(&mut self, verdict: Verdict<'_>, kind: Option<usize>) {
-        self.conclude(match (verdict, kind) {
-            (Verdict::Error { error, type_name, .. }, Some(kind)) => {
-                Verdict::Error { kind, error, type_name }
-            }
-            (verdict, _) => verdict,
-        });
     }
 
     /// Ends the call, with what else there is to say of it.
