@@ -26,6 +26,12 @@ use tracing_core::span::Id;
 use tracing_core::subscriber::Interest;
 pub use tracing_core::{Kind, Level, Metadata};
 
+/// A field's name as a JSON key.
+#[must_use]
+pub const fn json_key(name: &'static str, json: &'static str) -> &'static str {
+    crate::context::json_key(name, json)
+}
+
 /// The text of a label's value.
 pub type LabelText = std::borrow::Cow<'static, str>;
 

@@ -108,6 +108,12 @@ impl Spec {
         ok_and_panic + errors + if self.future { 1 } else { 0 }
     }
 
+    /// Whether a call that is dropped while nothing panics has returned, and has not failed.
+    #[inline]
+    pub(crate) fn ends_ok_when_dropped(&self) -> bool {
+        self.stays && !self.future && (!self.fallible || self.early_is_ok)
+    }
+
     /// Counts failures by the values of `K`.
     #[must_use]
     pub const fn errors<K: MetricLabel>(mut self) -> Self {
@@ -174,6 +180,8 @@ mod mode {
     pub(super) const FRAME: u8 = 2;
     /// They have spans of their own.
     pub(super) const SPAN: u8 = 4;
+    /// Those that return have a line.
+    pub(super) const LINES: u8 = 8;
 }
 
 /// An observed function.
@@ -181,6 +189,8 @@ mod mode {
 pub struct Site {
     pub(crate) spec: Spec,
     pub(crate) metadata: Metadata<'static>,
+    /// The names of its fields as JSON keys, see [`json_key`](crate::context::json_key).
+    pub(crate) keys: &'static [&'static str],
     shape: OnceLock<Shape>,
     /// What is to be done for a call, see [`mode`]. Nothing until a runtime starts.
     mode: AtomicU8,
@@ -193,10 +203,11 @@ pub struct Site {
 impl Site {
     /// Used by the `site!` macro.
     #[must_use]
-    pub const fn new(spec: Spec, metadata: Metadata<'static>) -> Self {
+    pub const fn new(spec: Spec, metadata: Metadata<'static>, keys: &'static [&'static str]) -> Self {
         Self {
             spec,
             metadata,
+            keys,
             shape: OnceLock::new(),
             mode: AtomicU8::new(0),
             by_filter: AtomicU8::new(0),
@@ -241,7 +252,12 @@ impl Site {
             || (spec.fallible && logs(spec.err_level))
             || (span && logs(Level::ERROR));
         let span = span && spec.span;
-        let bits = [(spec.metrics, mode::ON), (span || lines, mode::ON | mode::FRAME), (span, mode::SPAN)];
+        let bits = [
+            (spec.metrics, mode::ON),
+            (span || lines, mode::ON | mode::FRAME),
+            (span, mode::SPAN),
+            (logs(spec.ok_level), mode::LINES),
+        ];
         let mode = bits.iter().filter(|(set, _)| *set).fold(0, |mode, (_, bit)| mode | bit);
         self.by_filter.store(mode, Ordering::Relaxed);
         self.mode.store(mode, Ordering::Relaxed);
@@ -271,6 +287,12 @@ impl Site {
         self.has(mode::SPAN)
     }
 
+    /// Whether calls that return, and are not slow, have a log line.
+    #[inline]
+    pub(crate) fn logs_ok(&self) -> bool {
+        self.has(mode::LINES)
+    }
+
     /// Whether a log line of this level would be written.
     #[inline]
     pub(crate) fn logs(&self, level: Level) -> bool {
@@ -292,17 +314,19 @@ impl Callsite for Site {
 }
 
 /// 1 for ERROR to 5 for TRACE.
+#[inline]
 pub(crate) fn level_number(level: Level) -> u8 {
-    filter_number(LevelFilter::from_level(level))
+    match level {
+        Level::ERROR => 1,
+        Level::WARN => 2,
+        Level::INFO => 3,
+        Level::DEBUG => 4,
+        Level::TRACE => 5,
+    }
 }
 
 fn filter_number(filter: LevelFilter) -> u8 {
-    [LevelFilter::OFF, LevelFilter::ERROR, LevelFilter::WARN, LevelFilter::INFO, LevelFilter::DEBUG]
-        .iter()
-        .take_while(|less| **less < filter)
-        .count()
-        .try_into()
-        .unwrap_or(5)
+    filter.into_level().map_or(0, level_number)
 }
 
 /// Declares the static of one observed function and evaluates to a reference to it.
@@ -330,6 +354,7 @@ macro_rules! __obs_site {
                 ),
                 $crate::__private::Kind::SPAN,
             ),
+            &[$($crate::__private::json_key($field, $crate::__private::concat!("\"", $field, "\":"))),*],
         );
         &SITE
     }};

@@ -49,8 +49,9 @@ pub(super) struct Ended<'a> {
 
 impl Ended<'_> {
     /// Whether it returned, and has no line.
+    #[inline]
     pub(super) fn is_quiet(&self) -> bool {
-        matches!(self.end, End::Ok) && !self.logs(self.level())
+        matches!(self.end, End::Ok) && !self.site.logs_ok() && !self.is_slow()
     }
 
     /// Says all there is to say, and leaves the call's frame.
@@ -171,10 +172,12 @@ impl Ended<'_> {
         shape.map(|shape| self.site.labels(shape, self.series)).unwrap_or_default()
     }
 
+    #[inline]
     fn ticks(&self) -> u64 {
         self.until.saturating_sub(self.from)
     }
 
+    #[inline]
     fn is_slow(&self) -> bool {
         self.site.shape().is_some_and(|shape| self.ticks() >= shape.slow_ticks)
     }

@@ -1,14 +1,14 @@
 //! A call that is observed: how it begins, and how it ends.
 
 use super::ended::{Details, End, Ended};
-use crate::context::{Failures, FrameKey, FrameKind, Notes, Span, with_stack};
+use crate::context::{Failures, Fields, FrameKey, FrameKind, Keyed, Notes, Span, with_stack};
 use crate::label::{LabelIndex, Values};
 use crate::outcome::{ErrorRef, Verdict};
 use crate::site::Site;
 use crate::store::{self, FunctionCells, Shape, outcome};
 use crate::subscriber::{self, Foreign};
 use crate::{busy, clock, trace};
-use tracing_core::field::{Value, Visit};
+use tracing_core::field::Value;
 use tracing_core::span::Id;
 
 /// What is kept of a call while it runs. Dropped before its end, it panicked or was cancelled.
@@ -53,9 +53,29 @@ impl Live {
     /// Begins the call.
     #[inline]
     pub(super) fn begin(site: &'static Site, labels: LabelIndex, values: &[&dyn Value]) -> Option<Self> {
+        if site.has_frame() {
+            Self::begin_on_stack(site, labels, values)
+        } else {
+            Self::begin_in(site, labels, Open::Nowhere)
+        }
+    }
+
+    #[inline(never)]
+    fn begin_on_stack(site: &'static Site, labels: LabelIndex, values: &[&dyn Value]) -> Option<Self> {
+        if busy::is_busy() {
+            return None;
+        }
+        Self::begin_in(site, labels, Self::open(site, values))
+    }
+
+    #[inline(always)]
+    #[allow(
+        clippy::inline_always,
+        reason = "the beginning of every call; without a span, little of it is left"
+    )]
+    fn begin_in(site: &'static Site, labels: LabelIndex, span: Open) -> Option<Self> {
         let shape = site.shape().filter(|_| !busy::is_busy())?;
         let cells = if site.spec.metrics { store::started(shape) } else { None };
-        let span = if site.has_frame() { Self::open(site, values) } else { Open::Nowhere };
         Some(Self {
             site,
             cells: cells.filter(|_| !site.spec.future),
@@ -80,12 +100,15 @@ impl Live {
                 Open::Nowhere
             };
         }
-        let record = |visitor: &mut dyn Visit| {
-            for (field, value) in site.metadata.fields().iter().zip(values) {
-                value.record(&field, visitor);
+        let record = |fields: &mut Fields| {
+            let mut keyed = Keyed { fields, key: "" };
+            let keys = site.keys.iter().zip(site.metadata.fields().iter());
+            for ((key, field), value) in keys.zip(values) {
+                keyed.key = key;
+                value.record(&field, &mut keyed);
             }
         };
-        if let Some(frame) = with_stack(|stack| stack.push_call(site, |fields| record(fields))) {
+        if let Some(frame) = with_stack(|stack| stack.push_call(site, record)) {
             return Open::Frame(frame);
         }
         // Inside a formatter that is being run for another span.
@@ -123,7 +146,7 @@ impl Live {
 
     /// Ends the call: the function has returned, and has not failed.
     pub(super) fn leave_ok(&mut self) {
-        self.end(End::Ok, None);
+        self.end_now(End::Ok, None);
     }
 
     /// Ends the call: the function has returned.
@@ -137,9 +160,15 @@ impl Live {
         }
     }
 
-    /// Ends the call, with what else there is to say of it.
-    #[inline]
+    /// Ends the call in any way, with what else there is to say of it.
+    #[cold]
     pub(super) fn end(&mut self, end: End<'_>, details: Option<&mut Details>) {
+        self.end_now(end, details);
+    }
+
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "most calls return, and much falls away if that is known")]
+    fn end_now(&mut self, end: End<'_>, details: Option<&mut Details>) {
         self.progress = Progress::Ended;
         let until = clock::now();
         let Some(shape) = self.site.shape() else { return };
@@ -191,6 +220,7 @@ impl Live {
         }
     }
 
+    #[inline]
     fn series(&self, shape: &Shape, end: End<'_>) -> usize {
         let outcome = match end {
             End::Ok => outcome::OK,
@@ -198,12 +228,19 @@ impl Live {
             End::Panic => shape.panic(),
             End::Cancelled => shape.cancelled(),
         };
-        // Of a call that did not return, the result's labels all have the value behind their last.
-        let complete = usize::from(self.result_labels) == self.site.spec.result_labels.len();
-        let result = if complete { self.result as usize } else { shape.result_values - 1 };
+        let combination = (self.labels as usize).wrapping_mul(shape.result_values);
         // Numbers that are too large are those of no series.
-        let combination = (self.labels as usize).wrapping_mul(shape.result_values).wrapping_add(result);
+        let combination = match shape.result_values {
+            1 => combination,
+            _ => combination.wrapping_add(self.result_position(shape)),
+        };
         combination.wrapping_mul(shape.outcomes).wrapping_add(outcome)
+    }
+
+    /// Of a call that did not return, the result's labels all have the value behind their last.
+    fn result_position(&self, shape: &Shape) -> usize {
+        let complete = usize::from(self.result_labels) == self.site.spec.result_labels.len();
+        if complete { self.result as usize } else { shape.result_values - 1 }
     }
 
     /// Whether a panic has begun since the call has.
@@ -232,8 +269,15 @@ impl Live {
 }
 
 impl Drop for Live {
+    #[inline]
     fn drop(&mut self) {
-        if let Some(end) = self.dropped() {
+        // The end of every call whose body stays where it is.
+        if self.progress == Progress::Begun
+            && self.site.spec.ends_ok_when_dropped()
+            && !std::thread::panicking()
+        {
+            self.leave_ok();
+        } else if let Some(end) = self.dropped() {
             self.end(end, None);
         }
     }

@@ -81,13 +81,13 @@ pub(super) struct Fallen {
 impl Stack {
     /// The failures below a frame.
     pub(crate) fn take_failures(&mut self, key: FrameKey) -> Failures {
-        self.find(key).map(|place| std::mem::take(&mut self.frames[place].failures)).unwrap_or_default()
+        self.find(key).map(|place| self.frames[place].take_failures()).unwrap_or_default()
     }
 
     /// Tells the call that this thread is in, and the spans between, of a failure below.
     pub(crate) fn note_failure(&mut self, failure: &Failure) {
         for frame in self.frames.iter_mut().rev() {
-            frame.failures.note(failure.clone());
+            frame.rare().failures.note(failure.clone());
             if frame.kind == FrameKind::Observed {
                 return;
             }

@@ -1,6 +1,6 @@
 //! Fields as they will stand in a log line: written to JSON once, when they are recorded.
 
-use super::json::{write_formatted, write_string};
+use super::json::{write_bool, write_f64, write_formatted, write_integer, write_string};
 use std::error::Error;
 use std::fmt;
 use std::ops::Range;
@@ -28,8 +28,10 @@ pub(crate) struct Entry {
 }
 
 /// Keys of every line, which no field may write a second time.
+const RESERVED: [&str; 7] = ["time", "level", "msg", "target", "function", "trace_id", "span_id"];
+
 fn is_reserved(key: &str) -> bool {
-    matches!(key, "time" | "level" | "msg" | "target" | "function" | "trace_id" | "span_id")
+    RESERVED.contains(&key)
 }
 
 /// Stands before a field's name that is reserved.
@@ -168,21 +170,33 @@ impl Fields {
 
     /// Appends one field, whose value `write` appends as JSON.
     pub(crate) fn push(&mut self, key: &str, write: impl FnOnce(&mut Vec<u8>)) {
+        self.push_behind(
+            |out| {
+                if is_reserved(key) {
+                    write_string(out, &format!("{RESERVED_PREFIX}{key}"));
+                } else {
+                    write_string(out, key);
+                }
+                out.push(b':');
+            },
+            write,
+        );
+    }
+
+    /// Appends one field, whose key and value are appended as JSON.
+    #[inline]
+    fn push_behind(&mut self, key: impl FnOnce(&mut Vec<u8>), value: impl FnOnce(&mut Vec<u8>)) {
         if self.bytes.len() >= self.scope + MAX_SCOPE_BYTES {
             LEFT_OUT.fetch_add(1, Ordering::Relaxed);
             return;
         }
         let start = offset(self.bytes.len());
-        if is_reserved(key) {
-            write_string(&mut self.bytes, &format!("{RESERVED_PREFIX}{key}"));
-        } else {
-            write_string(&mut self.bytes, key);
-        }
-        self.bytes.push(b':');
-        let value = offset(self.bytes.len());
-        write(&mut self.bytes);
+        key(&mut self.bytes);
+        let value_start = offset(self.bytes.len());
+        value(&mut self.bytes);
         self.bytes.push(b',');
-        self.entries.push(Entry { start, value, end: offset(self.bytes.len()), shared: false });
+        let end = offset(self.bytes.len());
+        self.entries.push(Entry { start, value: value_start, end, shared: false });
     }
 
     /// All that belong to every span below.
@@ -261,31 +275,27 @@ fn offset(bytes: usize) -> u32 {
 /// What `tracing` hands over, field by field.
 impl Visit for Fields {
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.push(field.name(), |out| {
-            // JSON has no words for the infinite and the undefined.
-            let quote = if value.is_finite() { "" } else { "\"" };
-            out.extend_from_slice(format!("{quote}{value:?}{quote}").as_bytes());
-        });
+        self.push(field.name(), |out| write_f64(out, value));
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.push(field.name(), |out| out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes()));
+        self.push(field.name(), |out| write_integer(out, value));
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.push(field.name(), |out| out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes()));
+        self.push(field.name(), |out| write_integer(out, value));
     }
 
     fn record_i128(&mut self, field: &Field, value: i128) {
-        self.push(field.name(), |out| out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes()));
+        self.push(field.name(), |out| write_integer(out, value));
     }
 
     fn record_u128(&mut self, field: &Field, value: u128) {
-        self.push(field.name(), |out| out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes()));
+        self.push(field.name(), |out| write_integer(out, value));
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.push(field.name(), |out| out.extend_from_slice(if value { b"true" } else { b"false" }));
+        self.push(field.name(), |out| write_bool(out, value));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
@@ -299,6 +309,91 @@ impl Visit for Fields {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         self.push(field.name(), |out| write_formatted(out, value));
     }
+}
+
+/// Fields whose keys the compiler has written as JSON already.
+pub(crate) struct Keyed<'a> {
+    pub(crate) fields: &'a mut Fields,
+    /// The key of the next field; empty if it has to be looked at.
+    pub(crate) key: &'static str,
+}
+
+impl Keyed<'_> {
+    #[inline]
+    fn push(&mut self, field: &Field, value: impl FnOnce(&mut Vec<u8>)) {
+        if self.key.is_empty() {
+            self.fields.push(field.name(), value);
+        } else {
+            self.fields.push_behind(|out| out.extend_from_slice(self.key.as_bytes()), value);
+        }
+    }
+}
+
+impl Visit for Keyed<'_> {
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.push(field, |out| write_f64(out, value));
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.push(field, |out| write_integer(out, value));
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.push(field, |out| write_integer(out, value));
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.push(field, |out| write_bool(out, value));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.push(field, |out| write_string(out, value));
+    }
+
+    fn record_i128(&mut self, field: &Field, value: i128) {
+        self.fields.record_i128(field, value);
+    }
+
+    fn record_u128(&mut self, field: &Field, value: u128) {
+        self.fields.record_u128(field, value);
+    }
+
+    fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
+        self.fields.record_error(field, value);
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.push(field, |out| write_formatted(out, value));
+    }
+}
+
+/// A field's name as a JSON key, for which `json` is what it is if nothing in it has to be changed. Empty if
+/// something has.
+pub(crate) const fn json_key(name: &'static str, json: &'static str) -> &'static str {
+    let bytes = name.as_bytes();
+    let mut at = 0;
+    while at < bytes.len() {
+        if !matches!(bytes[at], b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'.' | b'-') {
+            return "";
+        }
+        at += 1;
+    }
+    let mut reserved = 0;
+    while reserved < RESERVED.len() {
+        if same(bytes, RESERVED[reserved].as_bytes()) {
+            return "";
+        }
+        reserved += 1;
+    }
+    json
+}
+
+const fn same(left: &[u8], right: &[u8]) -> bool {
+    let mut at = 0;
+    while at < left.len() && at < right.len() && left[at] == right[at] {
+        at += 1;
+    }
+    at == left.len() && at == right.len()
 }
 
 #[cfg(test)]

@@ -6,8 +6,7 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use tracing_core::Metadata;
 
-/// A span that this thread is in. Made and left by every call, so it is two cache lines, and what is rare is a box
-/// away.
+/// A span that this thread is in. Made and left by every call, so it is small, and what is rare is a box away.
 #[derive(Debug)]
 #[allow(clippy::struct_excessive_bools, reason = "each says another thing, and none of them a state")]
 pub(crate) struct Frame {
@@ -18,11 +17,6 @@ pub(crate) struct Frame {
     pub(crate) metadata: Option<&'static Metadata<'static>>,
     /// The nearest observed function, this frame's own included.
     pub(crate) function: Option<&'static Metadata<'static>>,
-    /// What the request carries besides, if this frame brought it.
-    pub(crate) carried: Option<Arc<Carried>>,
-    /// What happened in it, for the exporter.
-    pub(crate) notes: Notes,
-    pub(crate) failures: Failures,
     /// The number by which `tracing` knows the span, if anybody asked for it.
     pub(crate) id: Option<NonZeroU64>,
     /// The first field that is visible here.
@@ -40,9 +34,48 @@ pub(crate) struct Frame {
     pub(super) shadows: bool,
     /// Whether fields were recorded since it was entered.
     pub(super) recorded: bool,
+    /// What most frames don't have.
+    pub(super) rare: Option<Box<Rare>>,
+}
+
+/// What few frames have.
+#[derive(Debug, Default)]
+pub(super) struct Rare {
+    /// What the request carries besides, if this frame brought it.
+    pub(super) carried: Option<Arc<Carried>>,
+    /// What happened in it, for the exporter.
+    pub(super) notes: Notes,
+    pub(super) failures: Failures,
     /// Makes it current for the OpenTelemetry API too, as long as the frame is there.
     #[cfg(feature = "opentelemetry")]
     pub(super) api: Option<super::api::Current>,
+}
+
+impl Frame {
+    pub(super) fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    /// Has it bring what a request carries.
+    pub(super) fn carry(&mut self, carried: Arc<Carried>) {
+        self.carries = true;
+        self.rare().carried = Some(carried);
+    }
+
+    pub(super) fn carried(&self) -> Option<&Arc<Carried>> {
+        self.rare.as_ref()?.carried.as_ref()
+    }
+
+    /// What happened in it.
+    #[inline]
+    pub(crate) fn take_notes(&mut self) -> Notes {
+        self.rare.as_mut().map(|rare| std::mem::take(&mut rare.notes)).unwrap_or_default()
+    }
+
+    /// The failures below it.
+    pub(super) fn take_failures(&mut self) -> Failures {
+        self.rare.as_mut().map(|rare| std::mem::take(&mut rare.failures)).unwrap_or_default()
+    }
 }
 
 /// Names a frame as long as it is on its thread's stack.
@@ -66,4 +99,4 @@ pub(super) fn position(field: usize) -> u32 {
     u32::try_from(field).unwrap_or(u32::MAX)
 }
 
-const _: () = assert!(cfg!(feature = "opentelemetry") || size_of::<Frame>() <= 128);
+const _: () = assert!(size_of::<Frame>() <= 112);

@@ -17,6 +17,22 @@ pub(crate) fn write_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
 }
 
+/// Appends a number.
+#[inline]
+pub(crate) fn write_integer(out: &mut Vec<u8>, number: impl itoa::Integer) {
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+}
+
+/// Appends a number; JSON has no words for the infinite and the undefined, which are strings.
+pub(super) fn write_f64(out: &mut Vec<u8>, number: f64) {
+    let quote = if number.is_finite() { "" } else { "\"" };
+    let _ = write!(Unescaped(out), "{quote}{number:?}{quote}");
+}
+
+pub(super) fn write_bool(out: &mut Vec<u8>, value: bool) {
+    out.extend_from_slice(if value { b"true" } else { b"false" });
+}
+
 /// Appends what a user's formatter prints as a JSON string. A formatter that panics is survived.
 pub(crate) fn write_formatted(out: &mut Vec<u8>, value: &dyn fmt::Debug) {
     write_with(out, |string| {
@@ -85,7 +101,7 @@ const ESCAPES: [u8; 256] = {
 fn escape(out: &mut Vec<u8>, text: &str) {
     let bytes = text.as_bytes();
     // Most text needs no escape at all.
-    let Some(first) = bytes.iter().position(|byte| ESCAPES[usize::from(*byte)] != 0) else {
+    let Some(first) = first_escape(bytes) else {
         out.extend_from_slice(bytes);
         return;
     };
@@ -106,6 +122,27 @@ fn escape(out: &mut Vec<u8>, text: &str) {
         }
     }
     out.extend_from_slice(&bytes[copied..]);
+}
+
+/// Where the first byte is that can't stand in a string as it is.
+fn first_escape(bytes: &[u8]) -> Option<usize> {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGH: u64 = ONES << 7;
+    /// Sets the high bit of bytes that are 0, and perhaps of some above such a one.
+    const fn zeros(bytes: u64) -> u64 {
+        bytes.wrapping_sub(ONES) & !bytes & HIGH
+    }
+    let (eights, rest) = bytes.as_chunks::<8>();
+    for (place, eight) in eights.iter().enumerate() {
+        let eight = u64::from_le_bytes(*eight);
+        let control = eight.wrapping_sub(ONES * 0x20) & !eight & HIGH;
+        let found = control | zeros(eight ^ (ONES * 0x22)) | zeros(eight ^ (ONES * 0x5c));
+        if found != 0 {
+            return Some(place * 8 + found.trailing_zeros() as usize / 8);
+        }
+    }
+    let escaped = rest.iter().position(|byte| ESCAPES[usize::from(*byte)] != 0)?;
+    Some(eights.len() * 8 + escaped)
 }
 
 /// The text of a JSON string that this module wrote, without its quotes; other values as they are.
@@ -156,6 +193,21 @@ mod tests {
         let json = written(&all);
         assert!(json.bytes().all(|byte| byte >= 0x20));
         assert_eq!(unescape(json.as_bytes()), all);
+    }
+
+    #[test]
+    fn what_has_to_be_escaped_is_found_wherever_it_is() {
+        for before in 0..20 {
+            for special in (0..=255_u8).filter(|byte| ESCAPES[usize::from(*byte)] != 0) {
+                let mut bytes = vec![b'x'; 24];
+                bytes[before] = special;
+                assert_eq!(first_escape(&bytes), Some(before), "{special}");
+                bytes[23] = special;
+                assert_eq!(first_escape(&bytes), Some(before), "{special}");
+            }
+        }
+        let none: Vec<u8> = (0..=255).filter(|byte| ESCAPES[usize::from(*byte)] == 0).collect();
+        assert_eq!(first_escape(&none), None);
     }
 
     #[test]

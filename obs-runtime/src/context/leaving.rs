@@ -57,7 +57,7 @@ impl Stack {
     #[inline]
     fn leave_at(&mut self, place: usize, export: impl FnOnce(Left<'_>)) -> bool {
         if self.frames[place].identity.exported {
-            let notes = std::mem::take(&mut self.frames[place].notes);
+            let notes = self.frames[place].take_notes();
             let frame = &self.frames[place];
             let visible = self.visible_at(place);
             let own = self.end(place) - frame.own as usize;
@@ -68,7 +68,9 @@ impl Stack {
             // As nearly always, and dropped where it is.
             let start = self.frames[place].start as usize;
             self.frames.truncate(place);
-            self.fields.truncate(start);
+            if self.fields.len() > start {
+                self.fields.truncate(start);
+            }
         } else {
             self.remove(place);
         }
@@ -79,9 +81,9 @@ impl Stack {
     pub(crate) fn lift(&mut self, key: FrameKey) -> Option<Span> {
         let place = self.find(key)?;
         let mut span = self.materialize(&self.frames[place])?;
-        let frame = self.remove(place);
+        let mut frame = self.remove(place);
         span.identity = frame.identity;
-        (span.failures, span.notes) = (frame.failures, frame.notes);
+        (span.failures, span.notes) = (frame.take_failures(), frame.take_notes());
         Some(span)
     }
 

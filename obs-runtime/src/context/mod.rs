@@ -23,11 +23,11 @@ pub(crate) use failures::{Failure, Failures};
 pub(crate) use fields::Entry;
 #[cfg(feature = "prometheus")]
 pub(crate) use fields::left_out;
-pub(crate) use fields::{FieldRuns, Fields};
+pub(crate) use fields::{FieldRuns, Fields, Keyed, json_key};
 pub(crate) use frame::{Frame, FrameKey, FrameKind};
 pub(crate) use json::unescape;
 #[cfg(feature = "log")]
-pub(crate) use json::{write_formatted, write_string};
+pub(crate) use json::{write_formatted, write_integer, write_string};
 pub(crate) use leaving::Left;
 pub(crate) use notes::{EventFields, Notes, SpanEvent};
 pub(crate) use span::Span;

@@ -33,8 +33,8 @@ impl Stack {
         let Some(place) = self.find(key) else { return };
         let end = self.end(place);
         let frame = &mut self.frames[place];
-        span.failures.append(&mut frame.failures);
-        span.notes.append(&mut frame.notes);
+        span.failures.append(&mut frame.take_failures());
+        span.notes.append(&mut frame.take_notes());
         span.id = frame.id;
         if frame.recorded {
             span.shadows = frame.shadows;

@@ -75,13 +75,13 @@ impl Stack {
         frame.shadows |=
             context.shadows || self.shadows(frame.base as usize..start, start..self.fields.len());
         frame.metadata = Some(context.metadata);
-        frame.carried.clone_from(&context.carried);
-        if context.identity.trace.is_some() && context.carried.is_none() {
+        if let Some(carried) = &context.carried {
+            frame.carry(Arc::clone(carried));
+        } else if context.identity.trace.is_some() {
             // Another trace has no part in the state of this one.
             let baggage = self.carried().map(|carried| carried.baggage.clone()).unwrap_or_default();
-            frame.carried = Some(Arc::new(Carried { baggage, ..Carried::default() }));
+            frame.carry(Arc::new(Carried { baggage, ..Carried::default() }));
         }
-        frame.carries |= frame.carried.is_some();
         self.push(frame)
     }
 }

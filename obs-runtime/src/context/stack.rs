@@ -4,13 +4,14 @@
 //! The stack is borrowed while a user's formatter runs, so an observed function or an event inside
 //! such a formatter finds it taken and is passed over, instead of recursing.
 
-use super::failures::{Failures, Fallen};
+use super::failures::Fallen;
 use super::fields::Entry;
 use super::frame::{Frame, FrameKey, FrameKind, position};
 use super::identity::{Identities, Identity, Place};
 use super::notes::Notes;
 use super::{Carried, Fields, Span};
 use crate::site::Site;
+use crate::trace;
 #[cfg(feature = "opentelemetry")]
 use crate::trace::TraceContext;
 use std::cell::RefCell;
@@ -124,19 +125,19 @@ impl Stack {
     pub(crate) fn enter(&mut self, span: &Span, kind: FrameKind) -> FrameKey {
         let start = self.fields.begin_scope();
         self.fields.append(&span.fields);
-        let frame = self.frame_at(start, kind, span.identity);
-        self.push(Frame {
-            metadata: Some(span.metadata),
-            function: span.function,
-            carries: span.carried.is_some(),
-            carried: span.carried.clone(),
-            id: span.id,
-            whole: true,
-            base: frame.start,
-            own: position(start + span.inherited),
-            shadows: span.shadows,
-            ..frame
-        })
+        let mut frame = self.frame_at(start, kind, span.identity);
+        frame.metadata = Some(span.metadata);
+        frame.function = span.function;
+        frame.id = span.id;
+        frame.whole = true;
+        frame.base = frame.start;
+        frame.own = position(start + span.inherited);
+        frame.shadows = span.shadows;
+        frame.carries = false;
+        if let Some(carried) = &span.carried {
+            frame.carry(Arc::clone(carried));
+        }
+        self.push(frame)
     }
 
     /// Enters an observed future's span for a poll.
@@ -159,9 +160,6 @@ impl Stack {
             key: FrameKey(self.last_key),
             metadata: None,
             function,
-            carried: None,
-            notes: Notes::new(),
-            failures: Failures::new(),
             id: None,
             base,
             start,
@@ -171,8 +169,7 @@ impl Stack {
             carries,
             shadows,
             recorded: false,
-            #[cfg(feature = "opentelemetry")]
-            api: None,
+            rare: None,
         }
     }
 
@@ -201,9 +198,9 @@ impl Stack {
         let carried = self.carried().cloned();
         let Some(top) = self.top_mut() else { return };
         let anew = top.kind == FrameKind::Scope && top.whole;
-        if top.identity.trace != below || top.carried.is_some() || anew {
+        if top.identity.trace != below || top.carried().is_some() || anew {
             let place = top.identity.place();
-            top.api = Some(super::api::Current::new(place, carried.as_deref(), anew));
+            top.rare().api = Some(super::api::Current::new(place, carried.as_deref(), anew));
         }
     }
 
@@ -257,7 +254,7 @@ impl Stack {
     pub(crate) fn innermost_notes(&mut self) -> Option<&mut Notes> {
         let trace = self.top()?.identity.trace;
         let is_it = |frame: &&mut Frame| frame.identity.exported && frame.identity.trace == trace;
-        self.frames.iter_mut().rev().find(is_it).map(|frame| &mut frame.notes)
+        self.frames.iter_mut().rev().find(is_it).map(|frame| &mut frame.rare().notes)
     }
 
     /// The number of the innermost span, if it has one.
@@ -268,8 +265,8 @@ impl Stack {
     /// What the request carries besides its place in the trace.
     pub(crate) fn carried(&self) -> Option<&Arc<Carried>> {
         for frame in self.frames.iter().rev().take_while(|frame| frame.carries) {
-            if frame.carried.is_some() || frame.whole {
-                return frame.carried.as_ref();
+            if frame.carried().is_some() || frame.whole {
+                return frame.carried();
             }
         }
         None
@@ -287,8 +284,14 @@ impl Stack {
     /// A new span's identity and its parent's; without one of its own, the parent's.
     #[inline]
     fn identity(&mut self, own: bool) -> Identity {
-        let above = self.place();
-        if own { self.identity_below(above) } else { Identity::of(above) }
+        match self.place() {
+            // As of nearly all spans that are not exported.
+            above @ Some((trace, false)) if !own || !trace.sampled || !trace::exporting() => {
+                Identity::of(above)
+            }
+            above if own => self.identity_below(above),
+            above => Identity::of(above),
+        }
     }
 
     /// The identity of a span below one that need not be on this stack, and its parent's.

@@ -15,7 +15,7 @@ pub use line::Format;
 pub(crate) use writer::{Output, close, dropped, flush, start};
 
 use crate::clock::{self, Anchor};
-use crate::context::{EventFields, Fields, Stack, with_stack, write_string};
+use crate::context::{EventFields, Fields, Stack, with_stack, write_integer, write_string};
 use crate::label::LabelTexts;
 use crate::subscriber;
 use crate::trace::{Attribute, Attributes, SpanError};
@@ -101,9 +101,7 @@ pub(crate) fn call_ended(call: &CallEnded<'_>) {
             match value {
                 Attribute::Text(text) => fields.push_str(name, text),
                 Attribute::Static(text) => fields.push_str(name, text),
-                Attribute::Number(number) => fields.push(name, |out| {
-                    out.extend_from_slice(itoa::Buffer::new().format(*number).as_bytes());
-                }),
+                Attribute::Number(number) => fields.push(name, |out| write_integer(out, *number)),
             }
         }
         fields.push_str("outcome", call.outcome);

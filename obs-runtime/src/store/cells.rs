@@ -90,15 +90,17 @@ static POOL: Mutex<Pool> = Mutex::new(Pool { all: Vec::new(), free: Vec::new() }
 static ORPHANS: OnceLock<ThreadCells> = OnceLock::new();
 
 thread_local! {
-    static LEASE: Lease = const { Lease(Cell::new(None)) };
+    /// This thread's cells. Without a destructor, so that looking at it is a load; see [`Lease`].
+    static CELLS: Cell<Option<&'static ThreadCells>> = const { Cell::new(None) };
+    static LEASE: Lease = const { Lease };
 }
 
 /// A thread's hold on its cells: given back when the thread ends.
-struct Lease(Cell<Option<&'static ThreadCells>>);
+struct Lease;
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        if let Some(cells) = self.0.take() {
+        if let Some(cells) = CELLS.take() {
             POOL.lock().unwrap_or_else(PoisonError::into_inner).free.push(cells);
         }
     }
@@ -107,22 +109,21 @@ impl Drop for Lease {
 /// Counts a call that begins. Returns the cells in which it may be counted when it ends on this thread.
 #[inline]
 pub(crate) fn started(shape: &Shape) -> Option<&'static FunctionCells> {
-    let own = LEASE.try_with(|lease| {
-        let cells = lease.cells()?.function(shape);
-        cells.started.store(cells.started.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
-        Some(cells)
-    });
-    own.unwrap_or_else(|_| {
+    let Some(cells) = CELLS.get().or_else(acquire) else {
         if let Some(cells) = orphans() {
             cells.function(shape).started.fetch_add(1, Ordering::Relaxed);
         }
-        None
-    })
+        return None;
+    };
+    let cells = cells.function(shape);
+    add(&cells.started, 1);
+    Some(cells)
 }
 
 /// Counts a call that ended in a series after a number of ticks, in the cells that it began in if it is still on
 /// their thread.
-#[inline]
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "the end of every call")]
 pub(crate) fn finished(shape: &Shape, began_in: Option<&FunctionCells>, series: usize, ticks: u64) {
     match began_in {
         Some(cells) => cells.count(shape, series, ticks),
@@ -131,31 +132,20 @@ pub(crate) fn finished(shape: &Shape, began_in: Option<&FunctionCells>, series: 
 }
 
 fn finished_elsewhere(shape: &Shape, series: usize, ticks: u64) {
-    let own = LEASE.try_with(|lease| {
-        if let Some(cells) = lease.cells() {
-            cells.function(shape).count(shape, series, ticks);
-        }
-    });
-    if own.is_err()
-        && let Some(cells) = orphans()
-        && let Some(cells) = cells.function(shape).series(shape, series)
+    if let Some(cells) = CELLS.get().or_else(acquire) {
+        cells.function(shape).count(shape, series, ticks);
+    } else if let Some(cells) = orphans()
+        && let Some(SeriesCells(cells)) = cells.function(shape).series(shape, series)
     {
-        cells.0[1 + shape.buckets.of(ticks)].fetch_add(1, Ordering::Relaxed);
-        cells.0[0].fetch_add(ticks, Ordering::Relaxed);
+        cells[1 + shape.buckets.of(ticks)].fetch_add(1, Ordering::Relaxed);
+        cells[0].fetch_add(ticks, Ordering::Relaxed);
     }
 }
 
-impl Lease {
-    /// This thread's cells.
-    #[inline]
-    fn cells(&self) -> Option<&'static ThreadCells> {
-        match self.0.get() {
-            Some(cells) => Some(cells),
-            // Making cells allocates, and the allocator may be observed.
-            None if busy::is_busy() => None,
-            None => Some(acquire(self)),
-        }
-    }
+/// Adds to a cell, of which the calling thread is the only writer.
+#[inline]
+fn add(cell: &AtomicU64, more: u64) {
+    cell.store(cell.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
 }
 
 /// The cells of threads that are being torn down, unless they are just being made.
@@ -171,18 +161,23 @@ fn orphans() -> Option<&'static ThreadCells> {
     Some(ORPHANS.get_or_init(ThreadCells::new))
 }
 
-/// The cells of a thread that ended, or new ones: once for each thread.
+/// The cells of a thread that ended, or new ones: once for each thread. None for one that is being torn down.
 #[cold]
-fn acquire(lease: &Lease) -> &'static ThreadCells {
+fn acquire() -> Option<&'static ThreadCells> {
+    // Making cells allocates, and the allocator may be observed.
+    if busy::is_busy() {
+        return None;
+    }
     let _busy = busy::now();
+    LEASE.try_with(|_| ()).ok()?;
     let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
     let cells = pool.free.pop().unwrap_or_else(|| {
         let cells: &'static ThreadCells = Box::leak(Box::new(ThreadCells::new()));
         pool.all.push(cells);
         cells
     });
-    lease.0.set(Some(cells));
-    cells
+    CELLS.set(Some(cells));
+    Some(cells)
 }
 
 /// The cells of all threads, those that ended included.
@@ -217,16 +212,14 @@ impl ThreadCells {
 
 impl FunctionCells {
     /// Counts a call that ended, on the thread that alone writes these cells.
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "the end of every call")]
     fn count(&self, shape: &Shape, series: usize, ticks: u64) {
-        if let Some(SeriesCells(cells)) = self.series(shape, series) {
-            let add = |cell: &AtomicU64, more: u64| {
-                cell.store(cell.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
-            };
-            if let Some(bucket) = cells.get(1 + shape.buckets.of(ticks)) {
-                add(bucket, 1);
-            }
-            add(&cells[0], ticks);
+        if let Some(SeriesCells(cells)) = self.series(shape, series)
+            && let (Some(sum), Some(bucket)) = (cells.first(), cells.get(1 + shape.buckets.of(ticks)))
+        {
+            add(bucket, 1);
+            add(sum, ticks);
         }
     }
 
@@ -281,7 +274,7 @@ mod tests {
 
     #[test]
     fn cells_of_a_thread_that_ended_go_to_the_next() {
-        let lease = || LEASE.with(|lease| std::ptr::from_ref(acquire(lease)) as usize);
+        let lease = || acquire().map(|cells| std::ptr::from_ref(cells).addr());
         let first = thread::spawn(lease).join().expect("no panic");
         // Other tests may take and give back cells meanwhile, but none are made while some are free.
         let made = all().len();
@@ -289,6 +282,6 @@ mod tests {
             thread::spawn(lease).join().expect("no panic");
         }
         assert!(all().len() <= made + 8, "{} threads' cells after {made}", all().len());
-        assert!(all().iter().any(|cells| std::ptr::from_ref(*cells) as usize == first));
+        assert!(all().iter().any(|cells| Some(std::ptr::from_ref(*cells).addr()) == first));
     }
 }

@@ -167,8 +167,9 @@ pub(super) fn record(id: &Id, values: &Record<'_>) {
 /// Leaves a span on this thread, and takes from there what happened in it.
 pub(super) fn exit(id: &Id) {
     let left = with_stack(|stack| stack.exit(id.into_non_zero_u64())).flatten();
-    if let Some(mut frame) = left.filter(|frame| !frame.notes.is_empty()) {
-        append_notes(id.into_non_zero_u64(), &mut frame.notes);
+    let mut notes = left.map(|mut frame| frame.take_notes()).unwrap_or_default();
+    if !notes.is_empty() {
+        append_notes(id.into_non_zero_u64(), &mut notes);
     }
 }
 
