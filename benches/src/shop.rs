@@ -8,8 +8,8 @@ pub(crate) fn measure(_: Effort) -> io::Result<String> {
     let program = program.to_string_lossy();
     let measured = scripts::run("shop_load.py", &[&program])?;
     Ok(format!(
-        "The example shop (`examples/src/shop`), four HTTP services in one process with SQLite, under `wrk` with 8 \
-         connections on the same machine. An order is 4 requests between services and makes 13 observed calls, as \
-         many spans and 3 log lines.\n\n{measured}"
+        "The example shop (`examples/src/shop`), four HTTP services in one process with SQLite, under `wrk` with 64 \
+         connections on the same machine. An order is 4 HTTP requests and 18 spans with their metrics, 11 of them of \
+         annotated functions, and 4 log lines.\n\n{measured}"
     ))
 }

@@ -8,7 +8,7 @@ use crate::case::Running;
 use crate::payment::{Details, Method, Payment, pay, series};
 use crate::stacks::futures::wait_once;
 use rtrb::{Consumer, Producer, RingBuffer};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::hint::black_box;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,7 +19,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Span {
-    trace: u128,
+    trace: [u64; 2],
     id: u64,
 }
 
@@ -44,7 +44,7 @@ struct Thread {
 }
 
 thread_local! {
-    static THREAD: RefCell<Option<Thread>> = const { RefCell::new(None) };
+    static THREAD: Cell<Option<&'static RefCell<Thread>>> = const { Cell::new(None) };
 }
 
 static RINGS: Mutex<Vec<Consumer<Finished>>> = Mutex::new(Vec::new());
@@ -52,11 +52,15 @@ static ARRIVED: AtomicU64 = AtomicU64::new(0);
 
 impl Thread {
     #[cold]
-    fn new() -> Self {
+    fn new() -> &'static RefCell<Self> {
         let (ring, consumer) = RingBuffer::new(RING_SPANS);
         RINGS.lock().unwrap_or_else(PoisonError::into_inner).push(consumer);
         let seed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().subsec_nanos();
-        Self { stack: [Span::default(); DEEPEST], depth: 0, random: u64::from(seed) | 1, ring }
+        let stack = [Span::default(); DEEPEST];
+        let thread = Self { stack, depth: 0, random: u64::from(seed) | 1, ring };
+        let thread: &'static RefCell<Self> = Box::leak(Box::new(RefCell::new(thread)));
+        THREAD.set(Some(thread));
+        thread
     }
 
     /// By `xorshift64`.
@@ -72,7 +76,7 @@ impl Thread {
     #[inline]
     fn push(&mut self) -> Span {
         let trace = match self.depth {
-            0 => u128::from(self.random()) << 64 | u128::from(self.random()),
+            0 => [self.random(), self.random()],
             depth => self.stack[depth - 1].trace,
         };
         let span = Span { trace, id: self.random() };
@@ -101,7 +105,7 @@ impl Thread {
 
 #[inline]
 fn with_thread<R>(run: impl FnOnce(&mut Thread) -> R) -> R {
-    THREAD.with_borrow_mut(|thread| run(thread.get_or_insert_with(Thread::new)))
+    run(&mut THREAD.get().unwrap_or_else(Thread::new).borrow_mut())
 }
 
 /// Starts the thread that takes spans away.
