@@ -112,7 +112,7 @@ static SITES: LazyLock<Vec<&'static Site>> = LazyLock::new(|| {
 const fn site(name: &'static str, spec: Spec) -> Site {
     static CALLSITE: Site = site("", Spec::new());
     let fields = FieldSet::new(&[], Identifier(&CALLSITE));
-    Site::new(spec, Metadata::new(name, "tests", Level::INFO, None, None, None, fields, Kind::SPAN))
+    Site::new(spec, Metadata::new(name, "tests", Level::INFO, None, None, None, fields, Kind::SPAN), &[])
 }
 
 /// What several threads have counted of some functions: nothing, little, or a lot.
