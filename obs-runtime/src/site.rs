@@ -335,7 +335,8 @@ fn filter_number(filter: LevelFilter) -> u8 {
 macro_rules! __obs_json_key {
     ($name:expr) => {{
         const __NAME_OF_FIELD: $crate::__private::Name = $name;
-        const __KEY: [$crate::__private::u8; __NAME_OF_FIELD.len() + 3] = $crate::__private::json_key(__NAME_OF_FIELD);
+        const __KEY: [$crate::__private::u8; __NAME_OF_FIELD.len() + 3] =
+            $crate::__private::json_key(__NAME_OF_FIELD);
         $crate::__private::json_key_text(__NAME_OF_FIELD, &__KEY)
     }};
 }

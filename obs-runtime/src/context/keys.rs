@@ -5,7 +5,8 @@ const RESERVED: [&str; 7] = ["time", "level", "msg", "target", "function", "trac
 
 /// Whether a line has that key already.
 pub(super) fn is_reserved(key: &str) -> bool {
-    RESERVED.contains(&key)
+    // As nearly all keys are not, by their length.
+    key.len() <= 8 && RESERVED.contains(&key)
 }
 
 /// `"name":`

@@ -143,7 +143,7 @@ fn write_in(
         let Buffers { message, fields, line, anchor, stamp } = &mut *buffers;
         message.clear();
         fields.clear();
-        line.clear();
+        framed::begin(line);
         fill(message, fields);
         let time = stamp.of(anchor.unix_nanos(ticks));
         let parts = Parts { level, target, time, message, fields };
@@ -153,7 +153,7 @@ fn write_in(
         #[cfg(feature = "otlp")]
         if records::wanted() {
             if format.is_text() {
-                line.clear();
+                framed::begin(line);
                 build(Format::Json, within, &parts, line);
             }
             records::push(ticks, line);
