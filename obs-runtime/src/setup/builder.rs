@@ -247,7 +247,11 @@ impl Builder {
         let lookup = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
         let environment = Environment::new(&lookup);
         // Everything that can be wrong is found before anything is changed.
-        if !tracing_core::dispatcher::get_default(Dispatch::is::<NoSubscriber>) {
+        #[cfg(feature = "layer")]
+        let layered = tracing_core::dispatcher::get_default(Dispatch::is::<crate::Layer>);
+        #[cfg(not(feature = "layer"))]
+        let layered = false;
+        if !layered && !tracing_core::dispatcher::get_default(Dispatch::is::<NoSubscriber>) {
             return Err(InitError::SubscriberInstalled);
         }
         let disabled = environment.sdk_disabled()?;
@@ -271,14 +275,22 @@ impl Builder {
             crate::propagation::choose(trace, baggage);
         }
         #[cfg(feature = "log")]
-        {
+        if !layered || self.log_output.is_some() {
             use crate::log::{Output, install_bridge, start};
-            install_bridge(filter.clone()).map_err(|_| InitError::LoggerInstalled)?;
+            if !layered {
+                install_bridge(filter.clone()).map_err(|_| InitError::LoggerInstalled)?;
+            }
             let output = self.log_output.map_or(Output::Stdout, Output::Other);
             start(self.log_format, output).map_err(InitError::Thread)?;
         }
-        tracing_core::dispatcher::set_global_default(Dispatch::new(ObsSubscriber::new(filter.clone())))
-            .map_err(|_| InitError::SubscriberInstalled)?;
+        #[cfg(feature = "layer")]
+        if layered {
+            crate::state::set_layered();
+        }
+        if !layered {
+            tracing_core::dispatcher::set_global_default(Dispatch::new(ObsSubscriber::new(filter.clone())))
+                .map_err(|_| InitError::SubscriberInstalled)?;
+        }
         crate::subscriber::installed();
         #[cfg(not(feature = "otlp"))]
         if environment.is_set("OTEL_EXPORTER_OTLP_ENDPOINT") {
