@@ -95,6 +95,7 @@ pub use trace::{ParseTraceparentError, Sampler, TraceContext};
     feature = "prometheus",
     feature = "otlp",
     feature = "axum",
+    feature = "layer",
     feature = "reqwest",
     feature = "tokio"
 ))]

@@ -48,7 +48,8 @@ pub fn builder() -> Builder {
 /// | [`otlp_metrics`](Self::otlp_metrics) | `OTEL_METRICS_EXPORTER` with `otlp` | `/metrics` alone |
 ///
 /// The variables of OTLP have forms for one signal too, such as `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`. Only in
-/// the environment: `OTEL_SDK_DISABLED`, `OTEL_PROPAGATORS`, `OTEL_TRACES_EXPORTER`, `OTEL_EXPORTER_OTLP_CERTIFICATE`,
+/// the environment: `OBS_CLOCK` (`system` for the system's clock in the place of the processor's counter),
+/// `OTEL_SDK_DISABLED`, `OTEL_PROPAGATORS`, `OTEL_TRACES_EXPORTER`, `OTEL_EXPORTER_OTLP_CERTIFICATE`,
 /// `OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE`, `OTEL_EXPORTER_OTLP_CLIENT_KEY` and
 /// `OTEL_EXPORTER_OTLP_INSECURE`; how much is sent at once and how often (`OTEL_BSP_*` for spans, `OTEL_BLRP_*`
 /// for log records, `OTEL_METRIC_EXPORT_INTERVAL`); and the `OTEL_*_LIMIT` on attributes, their length, events
