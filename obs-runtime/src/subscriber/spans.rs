@@ -109,7 +109,12 @@ pub(super) fn open(attributes: &Attributes<'_>) -> Id {
     } else {
         open_below(parent, metadata, record)
     };
-    Id::from_non_zero_u64(span.and_then(|span| insert(span, false)).unwrap_or(UNTRACKED))
+    let sampled = span.as_ref().is_none_or(|span| span.identity.exported);
+    let id = span.and_then(|span| insert(span, false));
+    if id.is_none() && sampled {
+        trace::missed();
+    }
+    Id::from_non_zero_u64(id.unwrap_or(UNTRACKED))
 }
 
 /// Opens a span below one that the caller names, or at the root of a trace.
