@@ -53,7 +53,8 @@ fn made_up_ids_do_no_harm() {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         random ^ random >> 31
     });
-    let all: Vec<u64> = near.into_iter().chain(low).chain([u64::MAX - 1, u64::MAX]).chain(random.take(50_000)).collect();
+    let all: Vec<u64> =
+        near.into_iter().chain(low).chain([u64::MAX - 1, u64::MAX]).chain(random.take(50_000)).collect();
 
     let start = Barrier::new(4);
     thread::scope(|scope| {

@@ -64,7 +64,11 @@ fn threads_beyond_the_places_go_without_numbers_but_are_counted() {
     });
     assert!((PLACES - 10..=PLACES).contains(&tracked), "{tracked} threads had numbers for their spans");
     for function in ["called_on_each", "asked_for_its_number"] {
-        assert_eq!(recorder.calls(function, "ok"), f64::from(u32::try_from(THREADS).expect("few")), "{function}");
+        assert_eq!(
+            recorder.calls(function, "ok"),
+            f64::from(u32::try_from(THREADS).expect("few")),
+            "{function}"
+        );
         assert_eq!(recorder.in_flight(function), 0.0);
     }
     assert_eq!(recorder.spans("asked_for_its_number").len(), THREADS, "a call's own span needs no number");

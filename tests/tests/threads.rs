@@ -135,7 +135,10 @@ fn spans_that_travel_keep_their_fields_and_parents() {
     }
     let (children, calls) = (recorder.spans("travels_along"), recorder.spans("called_on_the_way"));
     assert!(!children.is_empty() && !calls.is_empty());
-    assert_eq!(recorder.calls("called_on_the_way", "ok"), f64::from(u32::try_from(calls.len()).expect("few")));
+    assert_eq!(
+        recorder.calls("called_on_the_way", "ok"),
+        f64::from(u32::try_from(calls.len()).expect("few"))
+    );
     for below in children.iter().chain(&calls) {
         let above = by_story[&attribute(below, "story").expect("its field")];
         assert_eq!(below.parent_span_id, above.span_context.span_id());
@@ -221,7 +224,9 @@ async fn is_polled_here_and_there(number: u32) {
         let span = span.clone();
         tokio::spawn(async move {
             span.record("said", step);
-        }).await.expect("no panic");
+        })
+        .await
+        .expect("no panic");
         tokio::task::yield_now().await;
         info!(step, "polled");
     }
@@ -266,7 +271,8 @@ fn a_span_outlives_the_thread_that_opened_it() {
         assert_eq!(attribute(&span, "number"), attribute(&span, "said"));
     }
     let lines = recorder.all_lines().into_iter().filter(|line| line["msg"] == "after its thread");
-    let (lines, right): (Vec<_>, Vec<_>) = lines.map(|line| (line["number"] == line["number_said"], line)).unzip();
+    let (lines, right): (Vec<_>, Vec<_>) =
+        lines.map(|line| (line["number"] == line["number_said"], line)).unzip();
     assert!(lines.len() == 100 && lines.iter().all(|right| *right), "{right:#?}");
 }
 
