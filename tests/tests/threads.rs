@@ -4,8 +4,8 @@ use obs_runtime::observe;
 use obs_tests::{attribute, recorder};
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::sync::Barrier;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Barrier, Mutex};
 use std::thread;
 use tracing::field::Empty;
 use tracing::span::EnteredSpan;
@@ -83,13 +83,14 @@ impl Traveller {
 }
 
 /// A thread that spans come to and leave again, until the post says that it is over.
-fn station(inbox: &Receiver<Post>, others: &[Sender<Post>], arrived: &Mutex<Vec<(usize, Option<usize>)>>) {
+fn station(inbox: &Receiver<Post>, others: &[Sender<Post>], arrivals: &Sender<(usize, Option<usize>)>) {
     let mut held = Vec::new();
     while let Ok(Post::Traveller(mut traveller)) = inbox.recv() {
         traveller.stops(&mut held);
         traveller.hops -= 1;
         if traveller.hops == 0 {
-            arrived.lock().expect("no panic").push((traveller.number, traveller.noted));
+            drop((traveller.span, traveller.clones, traveller.children));
+            arrivals.send((traveller.number, traveller.noted)).expect("it waits");
         } else {
             let next = traveller.chance.below(others.len());
             others[next].send(Post::Traveller(traveller)).expect("it waits");
@@ -105,23 +106,20 @@ fn spans_that_travel_keep_their_fields_and_parents() {
     let recorder = recorder();
     let mut noted = HashMap::new();
     for wave in 0..WAVES {
-        let arrived = Mutex::new(Vec::new());
+        let (arrivals, arrived) = channel();
         let (senders, inboxes): (Vec<_>, Vec<_>) = (0..4).map(|_| channel()).unzip();
         thread::scope(|scope| {
             for inbox in inboxes {
-                let (senders, arrived) = (senders.clone(), &arrived);
-                scope.spawn(move || station(&inbox, &senders, arrived));
+                let (senders, arrivals) = (senders.clone(), arrivals.clone());
+                scope.spawn(move || station(&inbox, &senders, &arrivals));
             }
             for number in wave * WAVE..(wave + 1) * WAVE {
                 let traveller = Traveller::departs(number);
                 senders[number % 4].send(Post::Traveller(Box::new(traveller))).expect("it waits");
             }
-            while arrived.lock().expect("no panic").len() < WAVE {
-                thread::yield_now();
-            }
+            noted.extend(arrived.iter().take(WAVE));
             senders.iter().for_each(|station| station.send(Post::End).expect("it waits"));
         });
-        noted.extend(arrived.into_inner().expect("no panic"));
         assert!(obs_runtime::flush(obs_tests::DEADLINE).spans);
     }
 
