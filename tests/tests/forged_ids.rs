@@ -8,14 +8,14 @@ use std::sync::{Barrier, Mutex};
 use std::thread;
 use tracing::field::Value;
 use tracing::span::{Id, Record};
-use tracing::{Span, dispatcher, info, info_span};
+use tracing::{Metadata, Span, dispatcher, info, info_span};
 
 /// The tests take turns: what one makes up may be the other's.
 static TURN: Mutex<()> = Mutex::new(());
 
 /// Everything that can be done to a span by its number.
 fn tries(number: u64) {
-    let fields = Span::current().metadata().map(|metadata| metadata.fields());
+    let fields = Span::current().metadata().map(Metadata::fields);
     let id = Id::from_u64(number.max(1));
     dispatcher::get_default(|dispatch| {
         dispatch.clone_span(&id);
@@ -97,7 +97,9 @@ fn an_id_whose_place_another_span_has_taken_is_known_for_stale() {
         }
     });
     taken.in_scope(|| {
-        stale.iter().for_each(|number| tries(*number));
+        for number in &stale {
+            tries(*number);
+        }
         info!("undisturbed");
     });
     drop(taken);

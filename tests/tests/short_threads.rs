@@ -22,7 +22,7 @@ const INSIDE: &str = "OBS_TEST_OUTPUTS";
 #[observe(fields(number), slow = "10s")]
 fn called_and_traced(number: u32) -> Result<(), u32> {
     info_span!("below").in_scope(|| info!("inside"));
-    if number % 10 == 0 { Err(number) } else { Ok(()) }
+    if number.is_multiple_of(10) { Err(number) } else { Ok(()) }
 }
 
 #[observe(no_span, no_log)]
@@ -48,7 +48,9 @@ fn group() {
             })
         })
         .collect();
-    threads.into_iter().for_each(|thread| thread.join().expect("no panic"));
+    for thread in threads {
+        thread.join().expect("no panic");
+    }
 }
 
 /// Memory of this process, in pages.

@@ -118,7 +118,9 @@ fn spans_that_travel_keep_their_fields_and_parents() {
                 senders[number % 4].send(Post::Traveller(Box::new(traveller))).expect("it waits");
             }
             noted.extend(arrived.iter().take(WAVE));
-            senders.iter().for_each(|station| station.send(Post::End).expect("it waits"));
+            for station in &senders {
+                station.send(Post::End).expect("it waits");
+            }
         });
         assert!(obs_runtime::flush(obs_tests::DEADLINE).spans);
     }
