@@ -33,13 +33,18 @@ const PEERS: [&str; 19] = [
 pub(crate) fn description() -> String {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     format!(
-        "{}, {cores} cores; Linux {}; {}; {}.\n\nPeers: {}.",
+        "{}, {cores} cores; Linux {}; {}.\n\nPeers: {}.",
         file_entry("/proc/cpuinfo", "model name").unwrap_or_else(|| "unknown processor".to_owned()),
         fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim(),
         printed("rustc", &["--version"]),
-        printed("date", &["--utc", "+%F"]),
         PEERS.map(|name| format!("{name} {}", version(name))).join(", "),
     )
+}
+
+/// When a section was measured, and of which state of this project.
+pub(crate) fn moment() -> String {
+    let commit = printed("git", &["-C", env!("CARGO_MANIFEST_DIR"), "rev-parse", "--short", "HEAD"]);
+    format!("Measured on {}, at commit {commit}.", printed("date", &["--utc", "+%F"]))
 }
 
 fn file_entry(path: &str, key: &str) -> Option<String> {

@@ -103,8 +103,10 @@ fn measure(chosen: &[&str]) -> io::Result<()> {
     for Part { name, title, measure, .. } in PARTS {
         if chosen.is_empty() || chosen.contains(&name) {
             eprintln!("measuring {name}");
+            let moment = machine::moment();
+            let text = format!("{moment} {}", measure(Effort::Full)?);
             // Written at once, so that a part that fails costs no other.
-            document::write(&path, &introduction, title, &measure(Effort::Full)?, &titles)?;
+            document::write(&path, &introduction, title, &text, &titles)?;
         }
     }
     Ok(())

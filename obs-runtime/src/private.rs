@@ -113,8 +113,8 @@ pub fn body<R>(body: impl FnOnce() -> R) -> R {
 #[must_use]
 pub fn within(parent: impl Into<Option<Id>>) -> Within {
     match parent.into() {
-        Some(id) if subscriber::is_ours() => {
-            Within(subscriber::enter(&id).map_or(Place::Nowhere, Place::Frame))
+        Some(id) if subscriber::is_ours() && !crate::state::layered() => {
+            Within(subscriber::enter(id.into_non_zero_u64()).map_or(Place::Nowhere, Place::Frame))
         }
         Some(id) => {
             let dispatch = tracing_core::dispatcher::get_default(Clone::clone);

@@ -199,7 +199,8 @@ pub(crate) fn measure(effort: Effort) -> io::Result<String> {
     Ok(format!(
         "{FUNCTIONS} functions with {} series each, 11 buckets, touched by {THREADS} threads: what it takes to write \
          them as text, and what calls on another core feel, from no scrape at all to one after the other. Calls go \
-         through all series, so caches are cold, and each is timed, which is in its nanoseconds.\n\n{}\n{}",
+         through all series, so caches are cold, and each is timed, which is in its nanoseconds. This project's text has some 13,000 lines \
+         more: panics, counted from zero, and its own health.\n\n{}\n{}",
         VALUES * VALUES,
         table(&head, rows),
         table(&AIMS, [aim])

@@ -6,6 +6,7 @@ mod carried;
 mod failures;
 mod fields;
 mod frame;
+mod frames;
 mod identity;
 mod json;
 mod keys;
