@@ -108,7 +108,12 @@ pub(super) fn open(attributes: &Attributes<'_>, parent: Option<NonZeroU64>) -> N
     } else {
         open_below(parent, metadata, record)
     };
-    span.and_then(|span| insert(span, false)).unwrap_or(UNTRACKED)
+    let sampled = span.as_ref().is_none_or(|span| span.identity.exported);
+    let id = span.and_then(|span| insert(span, false));
+    if id.is_none() && sampled {
+        trace::missed();
+    }
+    id.unwrap_or(UNTRACKED)
 }
 
 /// The innermost span of this thread, an observed call's, for those who will know it by number alone.
