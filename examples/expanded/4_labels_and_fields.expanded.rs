@@ -81,7 +81,7 @@ pub async fn charge(
             if amount > 100 { Err(PaymentError::Declined(amount)) } else { Ok(amount) }
         })
         .await;
-    return (&mut __call)
+    return __call
         .leave(
             __ret,
             |__ret| {

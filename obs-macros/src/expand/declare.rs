@@ -18,8 +18,7 @@ pub(super) fn enter(model: &Model) -> TokenStream {
     let declaration = declaration(model);
     let parameters = labels.iter().filter(|label| label.ret.is_none());
     let bare = fields.is_empty() && labels.iter().all(|label| label.ret.is_some());
-    // One that stays is ended when it is dropped.
-    let mutability = (model.body != Body::Stays).then(|| quote!(mut));
+    let mutability = is_changed(model).then(|| quote!(mut));
     if bare && parent.is_none() && follows_from.is_none() {
         return quote! {
             let #site = { #declaration };
@@ -61,6 +60,12 @@ pub(super) fn enter(model: &Model) -> TokenStream {
         #around
         let #mutability #call = if (&*#site).on() { #opened } else { #runtime::__private::Call::silent() };
     }
+}
+
+/// Whether the call is lent to what comes later.
+fn is_changed(model: &Model) -> bool {
+    let lent = matches!(model.body, Body::Future | Body::Makes(_));
+    lent || model.labels.iter().any(|label| label.ret.is_some())
 }
 
 /// The values of fields, as `tracing` takes them.
@@ -294,8 +299,8 @@ pub(super) fn leave(model: &Model) -> Leave {
     let (call, ret) = (local("__call"), local("__ret"));
     let before = result_labels(model, &quote!((&mut #call)), &quote!(&#ret));
     match verdict(model, &ret.to_token_stream()) {
-        None => Leave { before: quote!(#before (&mut #call).leave_ok();), result: quote!(#ret) },
-        Some(verdict) => Leave { before, result: quote!((&mut #call).leave(#ret, |#ret| #verdict)) },
+        None => Leave { before: quote!(#before #call.leave_ok();), result: quote!(#ret) },
+        Some(verdict) => Leave { before, result: quote!(#call.leave(#ret, |#ret| #verdict)) },
     }
 }
 
