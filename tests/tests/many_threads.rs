@@ -37,6 +37,7 @@ impl Meeting {
 }
 
 #[test]
+#[ignore = "needs more than 8,000 threads at once, which not every machine allows; `.ci/sanitize.sh` runs it"]
 fn threads_beyond_the_places_go_without_numbers_but_are_counted() {
     let recorder = recorder();
     let dropped = || recorder.sample("obs_spans_dropped_total", &[]).expect("declared");
