@@ -168,10 +168,6 @@ impl Values {
     #[cold]
     fn insert(&self, value: &str, free: usize) -> usize {
         let mut filled = self.filled.lock().unwrap_or_else(PoisonError::into_inner);
-        let index = *filled;
-        if index == self.texts.len() {
-            return self.fold();
-        }
         // Somebody may have filled that slot, perhaps with this value, before the lock was ours.
         let slot = if self.slots[free].get().is_none() {
             free
@@ -181,6 +177,10 @@ impl Values {
                 Err(slot) => slot,
             }
         };
+        let index = *filled;
+        if index == self.texts.len() {
+            return self.fold();
+        }
         let _ = self.texts[index].set(Box::leak(value.into()));
         let _ = self.slots[slot].set(index);
         *filled += 1;

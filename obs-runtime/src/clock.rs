@@ -147,13 +147,24 @@ impl Anchor {
     }
 
     fn is_old(&self, ticks: u64) -> bool {
-        self.unix_nanos == 0 || nanos(ticks.saturating_sub(self.ticks)) > Self::MAX_AGE_NANOS
+        self.unix_nanos == 0
+            || nanos(ticks.saturating_sub(self.ticks)) > Self::MAX_AGE_NANOS
+            || (ticks < self.ticks && self.is_ahead())
+    }
+
+    /// Whether the counter has begun anew since, as it may when a machine was suspended or moved.
+    fn is_ahead(&self) -> bool {
+        nanos(self.ticks.saturating_sub(now())) > Self::MAX_AGE_NANOS
     }
 
     /// Nanoseconds since the epoch at a tick not long ago.
     pub(crate) fn unix_nanos(&mut self, ticks: u64) -> u64 {
         if self.is_old(ticks) {
             *self = Self::latest(ticks);
+            if self.is_old(ticks) {
+                // A tick later than the present is of a counter that has begun anew since.
+                return self.unix_nanos;
+            }
         }
         if ticks >= self.ticks {
             self.unix_nanos + nanos(ticks - self.ticks)
@@ -189,5 +200,32 @@ mod tests {
         let real = SystemTime::now();
         let apart = real.duration_since(told).unwrap_or_else(|error| error.duration());
         assert!(apart < Duration::from_millis(100), "{apart:?}");
+    }
+
+    /// That the anchor tells the present for a tick, within a second.
+    fn assert_tells_the_present(mut anchor: Anchor, tick: u64) {
+        let told = anchor.system_time(tick);
+        let real = SystemTime::now();
+        let apart = real.duration_since(told).unwrap_or_else(|error| error.duration());
+        assert!(apart < Duration::from_secs(1), "{apart:?} for {tick} with {anchor:?}");
+    }
+
+    #[test]
+    fn ticks_that_are_a_little_behind_are_told_as_the_moment_they_are() {
+        let anchor = Anchor::take();
+        let mut skewed = anchor;
+        let behind = skewed.unix_nanos(anchor.ticks - ticks(1e6));
+        assert!((anchor.unix_nanos - behind).abs_diff(1_000_000) < 10, "{behind} with {anchor:?}");
+        assert_eq!(skewed.ticks, anchor.ticks, "and take no other anchor");
+    }
+
+    #[test]
+    fn after_the_counter_has_begun_anew_wall_time_is_right_again() {
+        // Taken when the machine had been up for hours more than the counter knows of now.
+        let before = Anchor { ticks: now() + ticks(3_600e9), ..Anchor::take() };
+        assert_tells_the_present(before, now());
+        // A call that began then and ends now.
+        assert_tells_the_present(Anchor::take(), before.ticks);
+        assert_tells_the_present(before, before.ticks + ticks(5e9));
     }
 }

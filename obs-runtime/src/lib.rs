@@ -27,6 +27,7 @@
 //! | `admin` | [`admin`]: a server for `/metrics` and `/health/*` | yes |
 //! | `tokio` | [`task`]: tasks that take the context along | with `admin` |
 //! | `rayon` | [`rayon`]: the same for its threads | no |
+//! | `layer` | [`layer`](crate::layer()): for a `tracing-subscriber` stack of the application's own | no |
 //! | `http` | [`http`]: layers for servers and clients | no |
 //! | `axum` | the same, with the route that `axum` has matched | no |
 //! | `reqwest` | the same, for requests of `reqwest` | no |
@@ -85,6 +86,8 @@ pub use log::Format as LogFormat;
 pub use obs_macros::{Label, observe};
 pub use outcome::Outcome;
 pub use setup::{Builder, Flushed, Guard, InitError, builder, flush, init};
+#[cfg(feature = "layer")]
+pub use subscriber::{Layer, layer};
 pub use trace::{ParseTraceparentError, Sampler, TraceContext};
 
 #[cfg(all(
@@ -92,6 +95,7 @@ pub use trace::{ParseTraceparentError, Sampler, TraceContext};
     feature = "prometheus",
     feature = "otlp",
     feature = "axum",
+    feature = "layer",
     feature = "reqwest",
     feature = "tokio"
 ))]

@@ -1,19 +1,21 @@
 //! All that generated code may name. Not for use by hand: it changes without notice.
 #![allow(missing_docs, reason = "documented where they are defined")]
 
+pub use crate::__obs_json_key as json_key;
 pub use crate::__obs_names as names;
 pub use crate::__obs_outcome as outcome;
 pub use crate::__obs_shown_outcome as shown_outcome;
 pub use crate::__obs_site as site;
 pub use crate::call::{Call, Made, Running, Streamed};
 use crate::context::{FrameKey, with_stack};
+pub use crate::context::{json_key, json_key_text};
 pub use crate::label::{Dimension, LabelIndex, MetricLabel, Values, nth, values};
 pub use crate::outcome::{DisplayRef, ErrorRef, Verdict, kind_of, none_fails, probe};
 pub use crate::site::{SITES, Site, Slo, SpanKind, Spec};
 use crate::{Context, Entered, subscriber};
 pub use core::marker::Sized;
 pub use core::option::Option;
-pub use core::primitive::usize;
+pub use core::primitive::{u8, usize};
 pub use core::{concat, file, line, module_path};
 pub use linkme;
 pub use obs_macros::context;
@@ -25,12 +27,6 @@ pub use tracing_core::field::{FieldSet, Value, debug, display};
 use tracing_core::span::Id;
 use tracing_core::subscriber::Interest;
 pub use tracing_core::{Kind, Level, Metadata};
-
-/// A field's name as a JSON key.
-#[must_use]
-pub const fn json_key(name: &'static str, json: &'static str) -> &'static str {
-    crate::context::json_key(name, json)
-}
 
 /// The text of a label's value.
 pub type LabelText = std::borrow::Cow<'static, str>;
@@ -117,8 +113,8 @@ pub fn body<R>(body: impl FnOnce() -> R) -> R {
 #[must_use]
 pub fn within(parent: impl Into<Option<Id>>) -> Within {
     match parent.into() {
-        Some(id) if subscriber::is_ours() => {
-            Within(subscriber::enter(&id).map_or(Place::Nowhere, Place::Frame))
+        Some(id) if subscriber::is_ours() && !crate::state::layered() => {
+            Within(subscriber::enter(id.into_non_zero_u64()).map_or(Place::Nowhere, Place::Frame))
         }
         Some(id) => {
             let dispatch = tracing_core::dispatcher::get_default(Clone::clone);

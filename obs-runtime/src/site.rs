@@ -329,6 +329,18 @@ fn filter_number(filter: LevelFilter) -> u8 {
     filter.into_level().map_or(0, level_number)
 }
 
+/// A field's name as a JSON key, made by the compiler.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __obs_json_key {
+    ($name:expr) => {{
+        const __NAME_OF_FIELD: $crate::__private::Name = $name;
+        const __KEY: [$crate::__private::u8; __NAME_OF_FIELD.len() + 3] =
+            $crate::__private::json_key(__NAME_OF_FIELD);
+        $crate::__private::json_key_text(__NAME_OF_FIELD, &__KEY)
+    }};
+}
+
 /// Declares the static of one observed function and evaluates to a reference to it.
 #[doc(hidden)]
 #[macro_export]
@@ -354,7 +366,7 @@ macro_rules! __obs_site {
                 ),
                 $crate::__private::Kind::SPAN,
             ),
-            &[$($crate::__private::json_key($field, $crate::__private::concat!("\"", $field, "\":"))),*],
+            &[$($crate::__private::json_key!($field)),*],
         );
         &SITE
     }};

@@ -9,6 +9,8 @@ use obs_runtime::{Sampler, observe};
 use std::hint::black_box;
 use std::pin::pin;
 use std::time::Duration;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::prelude::*;
 
 const OURS: &str = super::OURS;
 
@@ -27,7 +29,8 @@ pub(super) const CASES: &[Case] = &[
     Case::beside(Work::Numbers, OURS, || sampled(|calls| outer(|| call_with_details(calls, numbers)))),
     Case::beside(Work::Texts, OURS, || sampled(|calls| outer(|| call_with_details(calls, texts)))),
     Case::beside(Work::Line, OURS, || {
-        start(Sampler::ParentBasedAlwaysOn);
+        // Nobody else's line is an event of an exported span as well.
+        start_lines();
         Running::new(|calls| request(REQUEST_ID, USER_ID, || log(calls, line))).arriving(|| {
             obs_runtime::flush(DEADLINE);
             lines::counted()
@@ -45,6 +48,10 @@ pub(super) const CASES: &[Case] = &[
     }),
     Case::beside(Work::Stopped, OURS, || Running::new(|calls| call(calls, bare))),
     Case::beside(Work::StoppedLabels, OURS, || Running::new(|calls| call(calls, charge))),
+    Case::beside(Work::Layer, OURS, || {
+        tracing_subscriber::registry().with(LevelFilter::INFO).with(obs_runtime::layer()).init();
+        exported_calls(start_in_stack, |calls| outer(|| call(calls, bare)))
+    }),
 ];
 
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -61,8 +68,24 @@ fn start(sampler: Sampler) {
     std::mem::forget(started.expect("nothing else has been started in this process"));
 }
 
+/// The same without an exporter.
+fn start_lines() {
+    let started = obs_runtime::builder().log_filter("info").log_output(CountingSink).no_admin().init();
+    std::mem::forget(started.expect("nothing else has been started in this process"));
+}
+
+/// The same in a stack that others have installed.
+fn start_in_stack() {
+    let started = obs_runtime::builder().log_filter("info").no_admin().span_exporter(CountingExporter).init();
+    std::mem::forget(started.expect("the layer is there"));
+}
+
 fn sampled(calls: impl Fn(u64) + Send + Sync + 'static) -> Running {
-    start(Sampler::ParentBasedAlwaysOn);
+    exported_calls(|| start(Sampler::ParentBasedAlwaysOn), calls)
+}
+
+fn exported_calls(start: impl FnOnce(), calls: impl Fn(u64) + Send + Sync + 'static) -> Running {
+    start();
     Running::new(calls).arriving(|| {
         obs_runtime::flush(DEADLINE);
         exported()

@@ -197,34 +197,47 @@ impl Ended<'_> {
         self.site.spec.log && self.site.logs(level)
     }
 
-    #[cfg(feature = "log")]
-    fn log(&self, level: Level, error: Option<&SpanError>, details: &Details) {
-        let function = self.site.function();
-        let name = function.rsplit("::").next().unwrap_or(function);
-        let happened = match self.end {
+    /// What happened, in a word.
+    fn happened(&self) -> &'static str {
+        match self.end {
             End::Ok if self.is_slow() => "was slow",
             End::Ok => "returned",
             End::Error { .. } => "failed",
             End::Panic => "panicked",
             End::Cancelled => "was cancelled",
-        };
+        }
+    }
+
+    fn log(&self, level: Level, error: Option<&SpanError>, details: &Details) {
+        let function = self.site.function();
+        let name =
+            details.name.as_deref().unwrap_or_else(|| function.rsplit("::").next().unwrap_or(function));
+        let happened = self.happened();
+        let error = error.filter(|_| !matches!(self.end, End::Cancelled));
+        #[cfg(feature = "layer")]
+        if crate::state::layered() {
+            #[allow(clippy::cast_precision_loss, reason = "it is shown to three digits")]
+            let millis = (crate::clock::nanos(self.ticks()) / 1_000) as f64 / 1e3;
+            let error = error.map(|error| (error.text.as_str(), error.kind.as_deref()));
+            let message = format_args!("{name} {happened}");
+            subscriber::say(self.site, level, message, self.end.name(), error, millis);
+        }
+        #[cfg(feature = "log")]
         crate::log::call_ended(&crate::log::CallEnded {
             level,
             target: self.site.metadata.target(),
-            message: format_args!("{} {happened}", details.name.as_deref().unwrap_or(name)),
+            message: format_args!("{name} {happened}"),
             ended: self.until,
             outcome: self.end.name(),
-            error: error.filter(|_| !matches!(self.end, End::Cancelled)),
+            error,
             labels: self.labels(details),
             attributes: &details.attributes,
             counted: details.counted.as_ref(),
             nanos: crate::clock::nanos(self.ticks()),
         });
+        #[cfg(not(feature = "log"))]
+        let _ = (level, name, happened, error);
     }
-
-    #[cfg(not(feature = "log"))]
-    #[allow(clippy::unused_self, reason = "as with the feature")]
-    fn log(&self, _: Level, _: Option<&SpanError>, _: &Details) {}
 }
 
 impl End<'_> {

@@ -7,7 +7,7 @@ use crate::outcome::{ErrorRef, Verdict};
 use crate::site::Site;
 use crate::store::{self, FunctionCells, Shape, outcome};
 use crate::subscriber::{self, Foreign};
-use crate::{busy, clock, trace};
+use crate::{busy, clock, state, trace};
 use tracing_core::field::Value;
 use tracing_core::span::Id;
 
@@ -26,6 +26,8 @@ pub(super) struct Live {
     /// It began while the thread was unwinding: in a destructor.
     unwinding: bool,
     pub(super) span: Open,
+    /// The same span for the other layers of the application's stack.
+    pub(super) beside: Option<Box<Foreign>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +58,7 @@ impl Live {
         if site.has_frame() {
             Self::begin_on_stack(site, labels, values)
         } else {
-            Self::begin_in(site, labels, Open::Nowhere)
+            Self::begin_in(site, labels, Open::Nowhere, None)
         }
     }
 
@@ -65,7 +67,10 @@ impl Live {
         if busy::is_busy() {
             return None;
         }
-        Self::begin_in(site, labels, Self::open(site, values))
+        let span = Self::open(site, values);
+        let shown = state::layered() && site.spec.span && matches!(span, Open::Frame(_));
+        let beside = shown.then(|| Box::new(Foreign::open_beside(site, values)));
+        Self::begin_in(site, labels, span, beside)
     }
 
     #[inline(always)]
@@ -73,7 +78,12 @@ impl Live {
         clippy::inline_always,
         reason = "the beginning of every call; without a span, little of it is left"
     )]
-    fn begin_in(site: &'static Site, labels: LabelIndex, span: Open) -> Option<Self> {
+    fn begin_in(
+        site: &'static Site,
+        labels: LabelIndex,
+        span: Open,
+        beside: Option<Box<Foreign>>,
+    ) -> Option<Self> {
         let shape = site.shape().filter(|_| !busy::is_busy())?;
         let cells = if site.spec.metrics { store::started(shape) } else { None };
         Some(Self {
@@ -86,6 +96,7 @@ impl Live {
             progress: Progress::Begun,
             unwinding: std::thread::panicking(),
             span,
+            beside,
             started: clock::now(),
         })
     }
@@ -121,11 +132,16 @@ impl Live {
         if let Open::Frame(frame) = self.span {
             let span = with_stack(|stack| stack.lift(frame)).flatten();
             self.span = span.map_or(Open::Nowhere, |span| Open::Own(Box::new(span)));
+            self.beside.iter_mut().for_each(|beside| beside.exit());
         }
     }
 
     /// Says that the call has to do with another span.
     pub(super) fn follow(&mut self, cause: &Id) {
+        if let Some(beside) = &self.beside {
+            // Whose number it is, that subscriber knows, and tells our layer.
+            return beside.follows_from(cause);
+        }
         match &mut self.span {
             Open::Nowhere => {}
             Open::Frame(_) => {
@@ -178,6 +194,9 @@ impl Live {
         }
         if !matches!(self.span, Open::Nowhere) {
             self.close(Ended { site: self.site, end, series, from: self.started, until, details });
+        }
+        if let Some(beside) = self.beside.take() {
+            beside.close();
         }
     }
 

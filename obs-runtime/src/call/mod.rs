@@ -75,7 +75,7 @@ impl Call {
         let Some(live) = &mut self.0 else { return make() };
         // After a panic it stays one that panicked.
         let before = std::mem::replace(&mut live.progress, Progress::Polling);
-        let entered = Entered::new(&mut live.span);
+        let entered = Entered::new(live);
         let result = make();
         drop(entered);
         live.lift();

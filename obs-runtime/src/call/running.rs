@@ -1,7 +1,7 @@
 //! A future's body, polled inside its call's span.
 
 use super::Call;
-use super::live::{Open, Progress};
+use super::live::{Live, Open, Progress};
 use crate::context::{FrameKey, with_stack};
 use crate::subscriber;
 use pin_project_lite::pin_project;
@@ -46,7 +46,7 @@ impl<F: Future> Running<'_, F> {
     pub(super) fn poll_inside(call: &mut Call, future: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let Some(live) = &mut call.0 else { return future.poll(cx) };
         live.progress = Progress::Polling;
-        let entered = Entered::new(&mut live.span);
+        let entered = Entered::new(live);
         let polled = future.poll(cx);
         drop(entered);
         if polled.is_pending() {
@@ -59,18 +59,20 @@ impl<F: Future> Running<'_, F> {
 
 /// The call's span is entered until this is dropped, by a panic too.
 pub(super) struct Entered<'a> {
-    span: &'a mut Open,
+    live: &'a mut Live,
     frame: Option<FrameKey>,
 }
 
 impl<'a> Entered<'a> {
-    pub(super) fn new(span: &'a mut Open) -> Self {
-        let frame = match span {
+    pub(super) fn new(live: &'a mut Live) -> Self {
+        let frame = match &mut live.span {
             Open::Own(span) => {
                 if let Some(recorded) = span.id.and_then(subscriber::recorded) {
                     span.set(&recorded);
                 }
-                with_stack(|stack| stack.enter_poll(span))
+                let frame = with_stack(|stack| stack.enter_poll(span));
+                live.beside.iter_mut().for_each(|beside| beside.enter());
+                frame
             }
             Open::Foreign(foreign) => {
                 foreign.enter();
@@ -78,18 +80,21 @@ impl<'a> Entered<'a> {
             }
             Open::Nowhere | Open::Frame(_) => None,
         };
-        Self { span, frame }
+        Self { live, frame }
     }
 }
 
 impl Drop for Entered<'_> {
     fn drop(&mut self) {
-        match (&mut self.span, self.frame) {
-            (Open::Own(span), Some(frame)) => {
-                with_stack(|stack| {
-                    stack.give_back(frame, span);
-                    stack.pop(frame);
-                });
+        match (&mut self.live.span, self.frame) {
+            (Open::Own(span), frame) => {
+                self.live.beside.iter_mut().for_each(|beside| beside.exit());
+                if let Some(frame) = frame {
+                    with_stack(|stack| {
+                        stack.give_back(frame, span);
+                        stack.pop(frame);
+                    });
+                }
             }
             (Open::Foreign(foreign), _) => foreign.exit(),
             _ => {}

@@ -1,6 +1,7 @@
 //! Fields as they will stand in a log line: written to JSON once, when they are recorded.
 
 use super::json::{write_bool, write_f64, write_formatted, write_integer, write_string};
+use super::keys::is_reserved;
 use std::error::Error;
 use std::fmt;
 use std::ops::Range;
@@ -25,13 +26,6 @@ pub(crate) struct Entry {
     end: u32,
     /// Whether it came with a context, and so belongs to every span below.
     pub(super) shared: bool,
-}
-
-/// Keys of every line, which no field may write a second time.
-const RESERVED: [&str; 7] = ["time", "level", "msg", "target", "function", "trace_id", "span_id"];
-
-fn is_reserved(key: &str) -> bool {
-    RESERVED.contains(&key)
 }
 
 /// Stands before a field's name that is reserved.
@@ -367,35 +361,6 @@ impl Visit for Keyed<'_> {
     }
 }
 
-/// A field's name as a JSON key, for which `json` is what it is if nothing in it has to be changed. Empty if
-/// something has.
-pub(crate) const fn json_key(name: &'static str, json: &'static str) -> &'static str {
-    let bytes = name.as_bytes();
-    let mut at = 0;
-    while at < bytes.len() {
-        if !matches!(bytes[at], b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'.' | b'-') {
-            return "";
-        }
-        at += 1;
-    }
-    let mut reserved = 0;
-    while reserved < RESERVED.len() {
-        if same(bytes, RESERVED[reserved].as_bytes()) {
-            return "";
-        }
-        reserved += 1;
-    }
-    json
-}
-
-const fn same(left: &[u8], right: &[u8]) -> bool {
-    let mut at = 0;
-    while at < left.len() && at < right.len() && left[at] == right[at] {
-        at += 1;
-    }
-    at == left.len() && at == right.len()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -420,7 +385,7 @@ mod tests {
     #[cfg(feature = "otlp")]
     fn bytes_on_their_own_are_the_same_fields_again() {
         let mut fields = Fields::new();
-        for (key, value) in [("a", r#"1"#), ("b\",", r#"x",\"#), ("", ""), ("number", "-1.5e7")] {
+        for (key, value) in [("a", "1"), ("b\",", r#"x",\"#), ("", ""), ("number", "-1.5e7")] {
             fields.push_str(key, value);
             fields.push(key, |out| out.extend_from_slice(b"2.5"));
         }

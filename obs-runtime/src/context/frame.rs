@@ -52,6 +52,24 @@ pub(super) struct Rare {
 }
 
 impl Frame {
+    /// Where no frame is.
+    pub(super) const BLANK: Self = Self {
+        identity: Identity::NONE,
+        key: FrameKey(0),
+        metadata: None,
+        function: None,
+        id: None,
+        base: 0,
+        start: 0,
+        own: 0,
+        kind: FrameKind::Scope,
+        whole: true,
+        carries: false,
+        shadows: false,
+        recorded: false,
+        rare: None,
+    };
+
     pub(super) fn rare(&mut self) -> &mut Rare {
         self.rare.get_or_insert_default()
     }

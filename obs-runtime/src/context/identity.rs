@@ -24,6 +24,9 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
+    pub(super) const NONE: Self =
+        Self { trace: None, parent: None, remote: false, parent_remote: false, exported: false };
+
     /// Of what has no identity but the one above it.
     #[inline]
     pub(super) fn of(above: Option<Place>) -> Self {
@@ -69,6 +72,34 @@ impl Identities {
             Some((caller, true)) => self.below_caller(caller),
             None => self.root(),
         }
+    }
+
+    /// Writes the identity of a span below another one of this thread, as [`below`](Self::below) makes it; or, if
+    /// it is to have none of its own, that of the other.
+    #[cfg(not(feature = "opentelemetry"))]
+    #[inline]
+    pub(super) fn write_below(&mut self, above: Option<&Identity>, own: bool, into: &mut Identity) {
+        match above {
+            Some(Identity { trace: trace @ Some(context), remote: false, .. })
+                if !own || !context.sampled || !trace::exporting() =>
+            {
+                into.trace = *trace;
+                into.parent = None;
+                (into.remote, into.parent_remote, into.exported) = (false, false, false);
+            }
+            Some(Identity { trace: Some(context), remote: false, .. }) if !self.quiet => {
+                let span_id = self.random().u64(..).max(1);
+                into.trace = Some(TraceContext { trace_id: context.trace_id, span_id, sampled: true });
+                into.parent = NonZeroU64::new(context.span_id);
+                (into.remote, into.parent_remote, into.exported) = (false, false, true);
+            }
+            above => *into = self.elsewhere(above.and_then(Identity::place), own),
+        }
+    }
+
+    #[cold]
+    pub(super) fn elsewhere(&mut self, above: Option<Place>, own: bool) -> Identity {
+        if own { self.below(above) } else { Identity::of(above) }
     }
 
     fn root(&mut self) -> Identity {

@@ -132,17 +132,22 @@ fn first_escape(bytes: &[u8]) -> Option<usize> {
     const fn zeros(bytes: u64) -> u64 {
         bytes.wrapping_sub(ONES) & !bytes & HIGH
     }
-    let (eights, rest) = bytes.as_chunks::<8>();
-    for (place, eight) in eights.iter().enumerate() {
-        let eight = u64::from_le_bytes(*eight);
+    fn first_of(eight: [u8; 8]) -> Option<usize> {
+        let eight = u64::from_le_bytes(eight);
         let control = eight.wrapping_sub(ONES * 0x20) & !eight & HIGH;
         let found = control | zeros(eight ^ (ONES * 0x22)) | zeros(eight ^ (ONES * 0x5c));
-        if found != 0 {
-            return Some(place * 8 + found.trailing_zeros() as usize / 8);
+        (found != 0).then(|| found.trailing_zeros() as usize / 8)
+    }
+    let Some(last) = bytes.last_chunk::<8>() else {
+        return bytes.iter().position(|byte| ESCAPES[usize::from(*byte)] != 0);
+    };
+    for (place, eight) in bytes.as_chunks::<8>().0.iter().enumerate() {
+        if let Some(found) = first_of(*eight) {
+            return Some(place * 8 + found);
         }
     }
-    let escaped = rest.iter().position(|byte| ESCAPES[usize::from(*byte)] != 0)?;
-    Some(eights.len() * 8 + escaped)
+    // What is left, and some of what was seen, at once.
+    first_of(*last).map(|found| bytes.len() - 8 + found)
 }
 
 /// The text of a JSON string that this module wrote, without its quotes; other values as they are.

@@ -67,7 +67,7 @@ impl Stack {
         if place + 1 == self.frames.len() {
             // As nearly always, and dropped where it is.
             let start = self.frames[place].start as usize;
-            self.frames.truncate(place);
+            self.frames.drop_last();
             if self.fields.len() > start {
                 self.fields.truncate(start);
             }

@@ -6,8 +6,10 @@ mod carried;
 mod failures;
 mod fields;
 mod frame;
+mod frames;
 mod identity;
 mod json;
+mod keys;
 mod leaving;
 mod notes;
 mod recording;
@@ -23,11 +25,12 @@ pub(crate) use failures::{Failure, Failures};
 pub(crate) use fields::Entry;
 #[cfg(feature = "prometheus")]
 pub(crate) use fields::left_out;
-pub(crate) use fields::{FieldRuns, Fields, Keyed, json_key};
+pub(crate) use fields::{FieldRuns, Fields, Keyed};
 pub(crate) use frame::{Frame, FrameKey, FrameKind};
 pub(crate) use json::unescape;
 #[cfg(feature = "log")]
 pub(crate) use json::{write_formatted, write_integer, write_string};
+pub use keys::{json_key, json_key_text};
 pub(crate) use leaving::Left;
 pub(crate) use notes::{EventFields, Notes, SpanEvent};
 pub(crate) use span::Span;

@@ -1,10 +1,16 @@
 //! Fields of a span that is entered, recorded or left while other frames stand above it.
 
+#[cfg(feature = "layer")]
+use super::frame::Frame;
 use super::frame::{FrameKey, position};
+#[cfg(feature = "layer")]
+use super::identity::Identity;
 use super::stack::Stack;
 use super::{Fields, Span};
 use std::num::NonZeroU64;
 use std::ops::Range;
+#[cfg(feature = "layer")]
+use tracing_core::Metadata;
 
 impl Stack {
     /// Puts other fields in the place of some, and sets the frames above right.
@@ -56,5 +62,21 @@ impl Stack {
                 self.frames[place].recorded = true;
             }
         }
+    }
+
+    /// Gives the innermost frame of that span its number, if it has none.
+    #[cfg(feature = "layer")]
+    pub(crate) fn number(
+        &mut self,
+        metadata: &'static Metadata<'static>,
+        identity: &Identity,
+        number: NonZeroU64,
+    ) -> bool {
+        let is_it = |frame: &&mut Frame| {
+            let same = frame.metadata.is_some_and(|of| std::ptr::eq(of, metadata));
+            same && frame.identity.trace == identity.trace
+        };
+        let frame = self.frames.iter_mut().rev().find(is_it).filter(|frame| frame.id.is_none());
+        frame.map(|frame| frame.id = Some(number)).is_some()
     }
 }

@@ -7,11 +7,11 @@
 use super::failures::Fallen;
 use super::fields::Entry;
 use super::frame::{Frame, FrameKey, FrameKind, position};
+use super::frames::Frames;
 use super::identity::{Identities, Identity, Place};
 use super::notes::Notes;
 use super::{Carried, Fields, Span};
 use crate::site::Site;
-use crate::trace;
 #[cfg(feature = "opentelemetry")]
 use crate::trace::TraceContext;
 use std::cell::RefCell;
@@ -22,7 +22,7 @@ use tracing_core::Metadata;
 
 /// The spans that a thread is in.
 pub(crate) struct Stack {
-    pub(super) frames: Vec<Frame>,
+    pub(super) frames: Frames,
     last_key: u64,
     pub(super) fields: Fields,
     identities: Identities,
@@ -36,13 +36,10 @@ pub(crate) struct Stack {
 const MAX_VISIBLE: usize = 256;
 const MAX_VISIBLE_BYTES: usize = 64 * 1024;
 
-/// Room for so many more spans is made at once.
-const FRAMES: usize = 16;
-
 thread_local! {
     static STACK: RefCell<Stack> = const {
         RefCell::new(Stack {
-            frames: Vec::new(),
+            frames: Frames::new(),
             last_key: 0,
             fields: Fields::new(),
             identities: Identities::new(),
@@ -93,14 +90,42 @@ impl Stack {
         self.go_on();
         let start = self.fields.begin_scope();
         record(&mut self.fields);
-        let identity = self.identity(site.spans());
-        let mut frame = self.frame_at(start, FrameKind::Observed, identity);
+        #[cfg(feature = "opentelemetry")]
+        let (below, place) = (self.top().and_then(|below| below.identity.trace), self.place());
+        self.last_key += 1;
+        let (key, Self { frames, identities, .. }) = (FrameKey(self.last_key), &mut *self);
+        frames.push_with(|top, frame| {
+            frame.key = key;
+            frame.kind = FrameKind::Observed;
+            frame.metadata = Some(&site.metadata);
+            frame.function = Some(&site.metadata);
+            frame.id = None;
+            (frame.start, frame.own) = (position(start), position(start));
+            frame.recorded = false;
+            frame.whole = top.is_none();
+            (frame.base, frame.carries, frame.shadows) =
+                top.map_or((frame.start, false, false), |top| (top.base, top.carries, top.shadows));
+            #[cfg(not(feature = "opentelemetry"))]
+            identities.write_below(top.map(|top| &top.identity), site.spans(), &mut frame.identity);
+            #[cfg(feature = "opentelemetry")]
+            {
+                // It may be a span of the API that is innermost.
+                frame.identity = identities.elsewhere(place, site.spans());
+            }
+        });
         if self.fields.len() > start {
-            frame.shadows |= self.shadows(frame.base as usize..start, start..self.fields.len());
+            self.find_shadows(start);
         }
-        frame.metadata = Some(&site.metadata);
-        frame.function = Some(&site.metadata);
-        self.push(frame)
+        #[cfg(feature = "opentelemetry")]
+        self.make_current(below);
+        key
+    }
+
+    /// Finds out whether the fields of the innermost frame, which begin there, have keys of those that it sees.
+    fn find_shadows(&mut self, start: usize) {
+        let base = self.top().map_or(start, |top| top.base as usize);
+        let shadows = self.shadows(base..start, start..self.fields.len());
+        self.top_mut().into_iter().for_each(|top| top.shadows |= shadows);
     }
 
     /// Makes a span below the innermost one, to be entered later.
@@ -110,7 +135,7 @@ impl Stack {
         record: impl FnOnce(&mut Fields),
     ) -> Span {
         self.go_on();
-        let identity = self.identity(true);
+        let identity = self.identity_below(self.place());
         let mut span = Span::new(metadata, identity);
         span.carried = self.carried().cloned();
         if let Some(top) = self.top() {
@@ -178,18 +203,10 @@ impl Stack {
         let key = frame.key;
         #[cfg(feature = "opentelemetry")]
         let below = self.top().and_then(|below| below.identity.trace);
-        if self.frames.len() == self.frames.capacity() {
-            self.grow();
-        }
-        self.frames.push(frame);
+        self.frames.push_with(|_, place| *place = frame);
         #[cfg(feature = "opentelemetry")]
         self.make_current(below);
         key
-    }
-
-    #[cold]
-    fn grow(&mut self) {
-        self.frames.reserve(FRAMES);
     }
 
     /// Tells the OpenTelemetry API of the innermost frame, if that brings anything new.
@@ -279,19 +296,6 @@ impl Stack {
         #[cfg(feature = "opentelemetry")]
         let place = super::api::innermost(place);
         place
-    }
-
-    /// A new span's identity and its parent's; without one of its own, the parent's.
-    #[inline]
-    fn identity(&mut self, own: bool) -> Identity {
-        match self.place() {
-            // As of nearly all spans that are not exported.
-            above @ Some((trace, false)) if !own || !trace.sampled || !trace::exporting() => {
-                Identity::of(above)
-            }
-            above if own => self.identity_below(above),
-            above => Identity::of(above),
-        }
     }
 
     /// The identity of a span below one that need not be on this stack, and its parent's.

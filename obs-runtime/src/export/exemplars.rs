@@ -1,9 +1,8 @@
 //! Exemplars: for each bucket of each series, the last sampled call that fell in it. Noted where finished
 //! spans are collected, so the calls themselves do nothing for it.
 
-use crate::store::functions;
 use crate::trace::{Finished, TraceContext};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -19,9 +18,9 @@ pub(super) struct Exemplar {
 type Key = (usize, usize, usize);
 
 static WANTED: AtomicBool = AtomicBool::new(false);
-static EXEMPLARS: Mutex<Option<HashMap<Key, Exemplar>>> = Mutex::new(None);
+static EXEMPLARS: Mutex<BTreeMap<Key, Exemplar>> = Mutex::new(BTreeMap::new());
 
-fn exemplars() -> MutexGuard<'static, Option<HashMap<Key, Exemplar>>> {
+fn exemplars() -> MutexGuard<'static, BTreeMap<Key, Exemplar>> {
     EXEMPLARS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -43,14 +42,12 @@ pub(super) fn note(span: &Finished, unix_nanos: u64) {
     let seconds = crate::clock::nanos(ticks) as f64 / 1e9;
     let exemplar = Exemplar { trace: span.trace, seconds, unix_nanos };
     let key = (shape.id, series, shape.buckets.of(ticks));
-    exemplars().get_or_insert_default().insert(key, exemplar);
+    exemplars().insert(key, exemplar);
 }
 
 /// The exemplars of a series, by bucket.
 pub(super) fn of(function: usize, series: usize) -> Vec<Exemplar> {
-    let buckets =
-        functions().get(function).and_then(|site| site.shape()).map_or(0, |shape| shape.buckets.count());
     let exemplars = exemplars();
-    let Some(exemplars) = exemplars.as_ref() else { return Vec::new() };
-    (0..buckets).filter_map(|bucket| exemplars.get(&(function, series, bucket)).copied()).collect()
+    let buckets = exemplars.range((function, series, 0)..=(function, series, usize::MAX));
+    buckets.map(|(_, exemplar)| *exemplar).collect()
 }

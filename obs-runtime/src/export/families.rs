@@ -1,17 +1,11 @@
-//! The store as metric families: a snapshot per scrape, with every series' labels spelled out.
+//! What is scraped of the store: the series of a snapshot, in order, those of one name and labels added up.
 
+use super::labels::{Detail, Labels, SeriesLabels};
 use crate::clock;
-use crate::label::{Dimension, LabelTexts, digits, with_absent};
-use crate::site::{SHARED_METRIC, Site, Slo};
-use crate::store::{FunctionSnapshot, Series, Shape, functions, outcome, snapshot};
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, NoLabelSet};
-use prometheus_client::metrics::MetricType;
-use prometheus_client::metrics::counter::ConstCounter;
-use prometheus_client::metrics::gauge::ConstGauge;
-use prometheus_client::registry::Unit;
+use crate::site::SHARED_METRIC;
+use crate::store::{FunctionSnapshot, Series, Shape, functions, outcome};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt;
 
 /// Functions with at most so many label combinations have all their series from the start.
 const ZEROED_COMBINATIONS: usize = 64;
@@ -29,51 +23,19 @@ fn combinations(shape: &Shape) -> usize {
     shape.series / shape.outcomes
 }
 
-/// `function_calls_total`, `function_duration_seconds` and `function_calls_in_flight`, and the same
-/// for each `metric = ".."`.
-#[derive(Debug)]
-pub(super) struct StoreCollector;
-
-impl Collector for StoreCollector {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        families().into_iter().try_for_each(|(stem, family)| family.encode(stem, &mut encoder))?;
-        objectives(&mut encoder)
+/// The functions of a snapshot by the stem of their metrics, and by name.
+pub(super) fn families(snapshot: &[FunctionSnapshot]) -> BTreeMap<&'static str, Vec<Namesakes<'_>>> {
+    let mut stems: BTreeMap<&str, Vec<&FunctionSnapshot>> = BTreeMap::new();
+    stems.entry(SHARED_METRIC).or_default();
+    for function in snapshot {
+        stems.entry(function.site.spec.metric).or_default().push(function);
     }
-}
-
-/// `function_slo_objective_ratio`: what the calls of a function within that latency, in seconds, are compared with.
-fn objectives(encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-    let objectives: BTreeMap<LabelTexts, f64> = functions()
-        .iter()
-        .filter_map(|site| {
-            let Slo { latency_nanos, objective } = site.spec.slo?;
-            #[allow(clippy::cast_precision_loss, reason = "it is a bucket's bound")]
-            let latency = (latency_nanos > 0).then(|| (latency_nanos as f64 / 1e9).to_string());
-            let mut labels: LabelTexts = vec![("function", site.function().into())];
-            labels.extend(latency.map(|latency| ("latency", latency.into())));
-            Some((labels, objective))
-        })
-        .collect();
-    if objectives.is_empty() {
-        return Ok(());
-    }
-    let help = "Share of calls that is to be good, and how long these take at most";
-    let mut gauge =
-        encoder.encode_descriptor("function_slo_objective_ratio", help, None, MetricType::Gauge)?;
-    for (labels, objective) in objectives {
-        ConstGauge::new(objective).encode(gauge.encode_family(&labels)?)?;
-    }
-    Ok(())
-}
-
-/// All observed functions at this moment, by the stem of their metrics.
-pub(super) fn families() -> BTreeMap<&'static str, Family> {
-    let mut families: BTreeMap<&str, Family> = BTreeMap::new();
-    families.entry(SHARED_METRIC).or_default();
-    for function in snapshot() {
-        families.entry(function.site.spec.metric).or_default().add(&function);
-    }
-    families
+    let by_name = |functions: Vec<_>| {
+        let namesakes =
+            functions.chunk_by(|one: &&FunctionSnapshot, next| one.site.function() == next.site.function());
+        namesakes.map(Namesakes::new).collect()
+    };
+    stems.into_iter().map(|(stem, functions)| (stem, by_name(functions))).collect()
 }
 
 /// The names of the metrics under a stem: calls, durations, and calls in flight.
@@ -81,141 +43,178 @@ pub(super) fn names(stem: &str) -> [String; 3] {
     ["calls", "duration", "calls_in_flight"].map(|name| format!("{stem}_{name}"))
 }
 
-/// What is scraped under one stem. Functions of the same name and labels are one to the reader.
-#[derive(Default)]
-pub(super) struct Family {
-    pub(super) calls: BTreeMap<LabelTexts, u64>,
-    pub(super) durations: BTreeMap<LabelTexts, Durations>,
-    pub(super) in_flight: BTreeMap<LabelTexts, u64>,
+/// The functions of one name. Where their labels are equal too, they are one series to the reader.
+pub(super) struct Namesakes<'a> {
+    functions: Vec<&'a FunctionSnapshot>,
+    labels: Labels,
+    /// In the order of their labels.
+    calls: Vec<Entry>,
+    durations: Vec<Entry>,
+}
+
+/// A series of one function. Those of several that have the same order are one.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Entry {
+    order: u128,
+    function: usize,
+    series: usize,
+}
+
+impl<'a> Namesakes<'a> {
+    fn new(functions: &[&'a FunctionSnapshot]) -> Self {
+        let labels = Labels::new(functions);
+        let (mut calls, mut durations) = (Vec::new(), Vec::new());
+        for (place, function) in functions.iter().enumerate() {
+            let entry = |series, detail| Entry {
+                order: labels.of(place, series, detail).order(),
+                function: place,
+                series,
+            };
+            for series in scraped(function) {
+                calls.push(entry(series, Detail::All));
+                // A counter at zero is what a rate needs; an empty histogram says nothing more.
+                if function.series(series).is_some() || series % function.shape.outcomes == outcome::OK {
+                    durations.push(entry(series, Detail::Outcome));
+                }
+            }
+        }
+        calls.sort_unstable();
+        durations.sort_unstable();
+        Self { functions: functions.to_vec(), labels, calls, durations }
+    }
+
+    /// How many calls have ended.
+    pub(super) fn calls(&self) -> impl Iterator<Item = (SeriesLabels<'_>, u64)> {
+        by_order(&self.calls).map(|(first, same)| {
+            let counts = same.iter().filter_map(|entry| self.series(entry)).map(|series| series.count());
+            (self.labels.of(first.function, first.series, Detail::All), counts.sum())
+        })
+    }
+
+    /// How long those took.
+    pub(super) fn durations(&self) -> impl Iterator<Item = Durations<'_>> {
+        by_order(&self.durations).map(|(first, same)| Durations::new(self, first, same))
+    }
+
+    /// How many have begun and not ended.
+    pub(super) fn in_flight(&self) -> (SeriesLabels<'_>, u64) {
+        let in_flight = self.functions.iter().map(|function| function.in_flight).sum();
+        (self.labels.of(0, 0, Detail::Function), in_flight)
+    }
+
+    fn series(&self, entry: &Entry) -> Option<Series<'_>> {
+        self.functions[entry.function].series(entry.series)
+    }
+
+    fn bounds(&self, entry: &Entry) -> &'static [f64] {
+        self.functions[entry.function].shape.buckets.seconds
+    }
+}
+
+/// Entries of the same order together, with the first of them.
+fn by_order(entries: &[Entry]) -> impl Iterator<Item = (&Entry, &[Entry])> {
+    entries.chunk_by(|one, next| one.order == next.order).filter_map(|same| Some((same.first()?, same)))
 }
 
 /// A histogram of durations.
-pub(super) struct Durations {
-    pub(super) bounds: &'static [f64],
-    pub(super) series: Series,
-    /// The functions and series that it adds up, by their places in the store.
-    pub(super) of: Vec<(usize, usize)>,
+pub(super) struct Durations<'a> {
+    of: &'a Namesakes<'a>,
+    first: &'a Entry,
+    /// What it adds up, `first` included.
+    same: &'a [Entry],
+    /// Their sum.
+    ticks: u64,
+    /// One for each bound, and one for what is above the last; not cumulative.
+    pub(super) buckets: Cow<'a, [u64]>,
 }
 
-impl Durations {
-    /// Their sum.
+impl<'a> Durations<'a> {
+    fn new(of: &'a Namesakes<'_>, first: &'a Entry, same: &'a [Entry]) -> Self {
+        let mut sum = Self { of, first, same, ticks: 0, buckets: Cow::Borrowed(&[]) };
+        for entry in same {
+            if let Some(series) = of.series(entry) {
+                sum.add(series, of.bounds(entry));
+            }
+        }
+        if sum.buckets.is_empty() {
+            sum.buckets = vec![0; sum.bounds().len() + 1].into();
+        }
+        sum
+    }
+
+    fn add(&mut self, series: Series<'a>, bounds: &[f64]) {
+        self.ticks = self.ticks.wrapping_add(series.sum);
+        let buckets = rebucketed(series.buckets, bounds, self.bounds());
+        if self.buckets.is_empty() {
+            self.buckets = buckets;
+        } else {
+            let sums = self.buckets.to_mut().iter_mut();
+            sums.zip(&*buckets).for_each(|(sum, more)| *sum += more);
+        }
+    }
+
+    pub(super) fn labels(&self) -> SeriesLabels<'a> {
+        self.of.labels.of(self.first.function, self.first.series, Detail::Outcome)
+    }
+
+    pub(super) fn bounds(&self) -> &'static [f64] {
+        self.of.bounds(self.first)
+    }
+
+    /// The sum of all durations.
     pub(super) fn seconds(&self) -> f64 {
         #[allow(clippy::cast_precision_loss, reason = "nanoseconds of a sum that is a float in the end")]
-        let nanos = clock::nanos(self.series.sum) as f64;
+        let nanos = clock::nanos(self.ticks) as f64;
         nanos / 1e9
+    }
+
+    /// The functions and series that are in it, by their places in the store.
+    #[cfg(feature = "otlp")]
+    pub(super) fn places(&self) -> impl Iterator<Item = (usize, usize)> {
+        self.same.iter().map(|entry| (self.of.functions[entry.function].shape.id, entry.series))
     }
 }
 
-impl Family {
-    fn add(&mut self, function: &FunctionSnapshot) {
-        let site = function.site;
-        let Some(shape) = site.shape() else { return };
-        *self.in_flight.entry(vec![("function", site.function().into())]).or_default() += function.in_flight;
-        let zeroed = combinations(shape) <= ZEROED_COMBINATIONS;
-        for (place, series) in function.series.iter().enumerate() {
-            let (combination, outcome) = (place / shape.outcomes, place % shape.outcomes);
-            if series.is_none() && !(zeroed && possible(site, shape, combination, outcome)) {
-                continue;
-            }
-            let (calls, duration) = labels(site, shape, place);
-            *self.calls.entry(calls).or_default() += series.as_ref().map_or(0, Series::count);
-            if series.is_none() && outcome != outcome::OK {
-                // A counter at zero is what a rate needs; an empty histogram says nothing more.
-                continue;
-            }
-            let bounds = shape.buckets.seconds;
-            let empty = || {
-                let series = Series { sum: 0, buckets: vec![0; bounds.len() + 1] };
-                Durations { bounds, series, of: Vec::new() }
-            };
-            let durations = self.durations.entry(duration).or_insert_with(empty);
-            if let Some(series) = series {
-                durations.series.add(&rebucketed(series, bounds, durations.bounds));
-                durations.of.push((shape.id, place));
-            }
-        }
-    }
-
-    fn encode(self, stem: &str, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let shared = stem == SHARED_METRIC;
-        let of =
-            if shared { "observed functions".to_owned() } else { format!("functions observed as {stem}") };
-        let [calls_name, duration_name, in_flight_name] = names(stem);
-        let help = format!("Calls of {of} by outcome");
-        let mut calls = encoder.encode_descriptor(&calls_name, &help, None, MetricType::Counter)?;
-        for (labels, count) in &self.calls {
-            ConstCounter::new(*count).encode(calls.encode_family(labels)?)?;
-        }
-        let help = format!("How long calls of {of} took");
-        let unit = Some(&Unit::Seconds);
-        let mut durations = encoder.encode_descriptor(&duration_name, &help, unit, MetricType::Histogram)?;
-        for (labels, duration) in &self.durations {
-            let bounds = duration.bounds.iter().copied().chain([f64::INFINITY]);
-            let buckets: Vec<(f64, u64)> = bounds.zip(duration.series.buckets.iter().copied()).collect();
-            let (seconds, count) = (duration.seconds(), duration.series.count());
-            durations
-                .encode_family(labels)?
-                .encode_histogram::<NoLabelSet>(seconds, count, &buckets, None)?;
-        }
-        let help = format!("Calls of {of} that have begun and not ended");
-        let mut in_flight = encoder.encode_descriptor(&in_flight_name, &help, None, MetricType::Gauge)?;
-        for (labels, count) in &self.in_flight {
-            let count = i64::try_from(*count).unwrap_or(i64::MAX);
-            ConstGauge::new(count).encode(in_flight.encode_family(labels)?)?;
-        }
-        Ok(())
-    }
+/// The series that are scraped.
+fn scraped(function: &FunctionSnapshot) -> impl Iterator<Item = usize> {
+    let zeroed = combinations(function.shape) <= ZEROED_COMBINATIONS;
+    (0..function.shape.series)
+        .filter(move |series| function.series(*series).is_some() || zeroed && possible(function, *series))
 }
 
 /// Whether a call can end in that series at all.
-fn possible(site: &Site, shape: &Shape, combination: usize, outcome: usize) -> bool {
+fn possible(function: &FunctionSnapshot, series: usize) -> bool {
+    let (spec, shape) = (&function.site.spec, function.shape);
+    let (combination, outcome) = (series / shape.outcomes, series % shape.outcomes);
     let returned = outcome != shape.panic() && outcome != shape.cancelled();
     // Labels of the result are all known, or, if there was no result, none is.
-    let widened: Vec<Dimension> = site.spec.result_labels.iter().map(with_absent).collect();
-    let result = digits(&widened, combination % shape.result_values);
-    let known =
-        result.iter().zip(site.spec.result_labels).filter(|(digit, label)| **digit < label.cardinality);
-    let labelled = if returned { known.count() == result.len() } else { known.count() == 0 };
-    let can_fail = site.spec.fallible || site.spec.error_kinds.is_some();
+    let mut digits = combination % shape.result_values;
+    let labelled = spec.result_labels.iter().rev().all(|label| {
+        let digit = digits % (label.cardinality + 1);
+        digits /= label.cardinality + 1;
+        returned == (digit < label.cardinality)
+    });
+    let can_fail = spec.fallible || spec.error_kinds.is_some();
     let can_end_so = match outcome {
         outcome::OK => true,
         _ if outcome == shape.panic() => true,
-        _ if outcome == shape.cancelled() => site.spec.future,
+        _ if outcome == shape.cancelled() => spec.future,
         _ => can_fail,
     };
     labelled && can_end_so
 }
 
-/// The labels of a series in the counter, and in the histogram, which does not tell errors apart.
-fn labels(site: &Site, shape: &Shape, series: usize) -> (LabelTexts, LabelTexts) {
-    let outcome = series % shape.outcomes;
-    let (name, kind) = match outcome {
-        outcome::OK => ("ok", None),
-        _ if outcome == shape.panic() => ("panic", None),
-        _ if outcome == shape.cancelled() => ("cancelled", None),
-        _ => ("error", site.spec.error_kinds.map(|kinds| (kinds.value)(outcome - outcome::FIRST_ERROR))),
-    };
-    // Sorted, so that two functions of one name are one series however each orders its labels.
-    let mut own = site.labels(shape, series);
-    own.sort_unstable_by_key(|(name, _)| *name);
-    let mut duration: LabelTexts = vec![("function", site.function().into()), ("outcome", name.into())];
-    duration.append(&mut own);
-    let mut calls = duration.clone();
-    calls.extend(kind.filter(|kind| !kind.is_empty()).map(|kind| ("error", kind)));
-    (calls, duration)
-}
-
-/// A series in other buckets: each count goes to the first bucket that is sure to hold it.
-fn rebucketed(series: &Series, from: &[f64], into: &[f64]) -> Series {
+/// Buckets within other bounds: each count goes to the first bucket that is sure to hold it.
+fn rebucketed<'a>(buckets: &'a [u64], from: &[f64], into: &[f64]) -> Cow<'a, [u64]> {
     if from == into {
-        return series.clone();
+        return buckets.into();
     }
-    let mut buckets = vec![0; into.len() + 1];
-    for (place, count) in series.buckets.iter().enumerate() {
+    let mut wider = vec![0; into.len() + 1];
+    for (place, count) in buckets.iter().enumerate() {
         let bound = from.get(place).copied().unwrap_or(f64::INFINITY);
-        buckets[into.iter().take_while(|wider| **wider < bound).count()] += count;
+        wider[into.iter().take_while(|wider| **wider < bound).count()] += count;
     }
-    Series { sum: series.sum, buckets }
+    wider.into()
 }
 
 #[cfg(test)]
@@ -224,9 +223,8 @@ mod tests {
 
     #[test]
     fn other_buckets_hold_what_they_are_sure_of() {
-        let series = Series { sum: 9, buckets: vec![1, 2, 3, 4] };
-        let wider = rebucketed(&series, &[0.1, 0.5, 1.0], &[0.5, 2.0]);
-        assert_eq!(wider.buckets, [3, 3, 4]);
-        assert_eq!(wider.count(), series.count());
+        let buckets = [1, 2, 3, 4];
+        let wider = rebucketed(&buckets, &[0.1, 0.5, 1.0], &[0.5, 2.0]);
+        assert_eq!(*wider, [3, 3, 4]);
     }
 }

@@ -2,12 +2,13 @@
 
 use super::delivery::{Delivery, Reporter, Signal};
 use super::exemplars;
-use super::families::{Durations, Family, families, names};
+use super::families::{Durations, Namesakes, families, names};
+use super::labels::SeriesLabels;
 use super::otlp::{Client, ResourceMessage};
 use super::pipeline::{Flush, quiet};
+use super::prometheus::encode_registry;
 use super::registered;
-use crate::label::LabelTexts;
-use crate::metrics::{TextFormat, encode};
+use crate::store::snapshot;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
@@ -129,11 +130,13 @@ pub(super) struct Moment {
 
 /// All there are: of observed functions, of the runtime, of the application.
 fn metrics(moment: Moment) -> Vec<Metric> {
-    let families = families();
-    let ours: Vec<String> = families.keys().flat_map(|stem| names(stem)).collect();
+    let snapshot = snapshot();
+    let families = families(&snapshot);
     let mut metrics: Vec<Metric> =
-        families.into_iter().flat_map(|(stem, family)| of_family(stem, family, moment)).collect();
-    metrics.extend(registered::metrics(&encode(TextFormat::OpenMetrics), &ours, moment));
+        families.into_iter().flat_map(|(stem, functions)| of_family(stem, &functions, moment)).collect();
+    let mut registered = String::new();
+    encode_registry(&mut registered);
+    metrics.extend(registered::metrics(&registered, moment));
     metrics
 }
 
@@ -158,12 +161,10 @@ fn key(label: &str) -> &str {
     }
 }
 
-fn of_family(stem: &str, family: Family, moment: Moment) -> Vec<Metric> {
+fn of_family(stem: &str, functions: &[Namesakes<'_>], moment: Moment) -> Vec<Metric> {
     let [calls, duration, in_flight] = named(stem);
     #[allow(clippy::cast_precision_loss, reason = "counts beyond 2^53 are centuries away")]
-    let points = |counts: std::collections::BTreeMap<LabelTexts, u64>| {
-        counts.into_iter().map(|(labels, count)| number(attributes(labels), count as f64, moment)).collect()
-    };
+    let point = |(labels, count): (SeriesLabels<'_>, u64)| number(attributes(labels), count as f64, moment);
     let metric = |name, description: &str, unit: &str, data| Metric {
         name,
         description: description.to_owned(),
@@ -171,40 +172,36 @@ fn of_family(stem: &str, family: Family, moment: Moment) -> Vec<Metric> {
         data: Some(data),
         ..Metric::default()
     };
-    let durations = family.durations.into_iter().map(|(labels, durations)| distribution(labels, &durations));
+    let ended = functions.iter().flat_map(Namesakes::calls).map(point).collect();
+    let durations = functions.iter().flat_map(Namesakes::durations).map(distribution);
+    let begun = functions.iter().map(Namesakes::in_flight).map(point).collect();
     vec![
-        metric(calls, "Calls by outcome", "{call}", sum(points(family.calls), true)),
+        metric(calls, "Calls by outcome", "{call}", sum(ended, true)),
         metric(duration, "How long calls took", "s", histogram(durations, moment)),
-        metric(
-            in_flight,
-            "Calls that have begun and not ended",
-            "{call}",
-            sum(points(family.in_flight), false),
-        ),
+        metric(in_flight, "Calls that have begun and not ended", "{call}", sum(begun, false)),
     ]
 }
 
-fn distribution(labels: LabelTexts, durations: &Durations) -> Distribution {
+fn distribution(durations: Durations<'_>) -> Distribution {
     Distribution {
-        attributes: attributes(labels),
-        bounds: durations.bounds.to_vec(),
-        counts: durations.series.buckets.clone(),
+        attributes: attributes(durations.labels()),
+        bounds: durations.bounds().to_vec(),
         sum: durations.seconds(),
         exemplars: durations
-            .of
-            .iter()
-            .flat_map(|(function, series)| exemplars::of(*function, *series))
+            .places()
+            .flat_map(|(function, series)| exemplars::of(function, series))
             .collect(),
+        counts: durations.buckets.into_owned(),
     }
 }
 
-fn attributes(labels: LabelTexts) -> Vec<KeyValue> {
-    let attribute = |(label, value): (&str, std::borrow::Cow<'static, str>)| KeyValue {
+fn attributes(labels: SeriesLabels<'_>) -> Vec<KeyValue> {
+    let attribute = |(label, text): (&str, &str)| KeyValue {
         key: key(label).to_owned(),
-        value: Some(AnyValue { value: Some(Value::StringValue(value.into_owned())) }),
+        value: Some(AnyValue { value: Some(Value::StringValue(text.to_owned())) }),
         ..KeyValue::default()
     };
-    labels.into_iter().map(attribute).collect()
+    labels.texts().map(attribute).collect()
 }
 
 /// A histogram's point.
@@ -268,4 +265,53 @@ fn points(metric: &Metric) -> u64 {
         _ => 0,
     };
     points as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::export::prometheus::TextFormat;
+    use crate::export::store_text::tests::{encoded, random_snapshot};
+
+    /// What a point says, whichever its kind: the texts of its labels, bounds, counts or value, and sum.
+    type Said = (Vec<String>, Vec<f64>, Vec<u64>, Option<f64>);
+
+    fn said(metric: Metric) -> Vec<Said> {
+        let texts = |attributes: Vec<KeyValue>| {
+            attributes.into_iter().map(|attribute| format!("{:?}", attribute.value)).collect()
+        };
+        let number = |point: NumberDataPoint| {
+            let Some(Number::AsDouble(value)) = point.value else { panic!("{point:?}") };
+            (texts(point.attributes), vec![value], Vec::new(), None)
+        };
+        match metric.data.expect("some") {
+            Data::Sum(sum) => sum.data_points.into_iter().map(number).collect(),
+            Data::Gauge(gauge) => gauge.data_points.into_iter().map(number).collect(),
+            Data::Histogram(histogram) => {
+                let said = |point: HistogramDataPoint| {
+                    (texts(point.attributes), point.explicit_bounds, point.bucket_counts, point.sum)
+                };
+                histogram.data_points.into_iter().map(said).collect()
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_collector_is_sent_what_a_scrape_shows() {
+        let moment = Moment { start: 1, now: 2 };
+        let snapshot = random_snapshot(&mut fastrand::Rng::with_seed(2));
+        let families = families(&snapshot);
+        let sent = families.into_iter().flat_map(|(stem, functions)| of_family(stem, &functions, moment));
+        let shown = registered::metrics(&encoded(&snapshot, TextFormat::OpenMetrics), moment);
+        let (sent, shown): (Vec<_>, Vec<_>) =
+            (sent.map(said).collect(), shown.into_iter().map(said).collect());
+        assert_eq!(
+            sent.iter().map(Vec::len).collect::<Vec<_>>(),
+            shown.iter().map(Vec::len).collect::<Vec<_>>()
+        );
+        for (sent, shown) in sent.iter().flatten().zip(shown.iter().flatten()) {
+            assert_eq!(sent, shown);
+        }
+    }
 }

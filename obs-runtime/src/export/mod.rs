@@ -2,12 +2,16 @@
 
 #[cfg(feature = "otlp")]
 mod closing;
+#[cfg(feature = "prometheus")]
+mod collectors;
 #[cfg(feature = "otlp")]
 pub(crate) mod delivery;
 #[cfg(all(feature = "otlp", feature = "prometheus"))]
 mod exemplars;
 #[cfg(feature = "prometheus")]
 mod families;
+#[cfg(feature = "prometheus")]
+mod labels;
 #[cfg(all(feature = "otlp", feature = "log"))]
 pub(crate) mod logs;
 #[cfg(all(feature = "otlp", feature = "prometheus"))]
@@ -24,6 +28,8 @@ mod registered;
 mod span_data;
 #[cfg(feature = "otlp")]
 pub(crate) mod spans;
+#[cfg(feature = "prometheus")]
+mod store_text;
 #[cfg(feature = "prometheus")]
 mod text_format;
 

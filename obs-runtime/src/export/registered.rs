@@ -7,8 +7,8 @@ use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::metrics::v1::{Gauge, Metric};
 use std::collections::BTreeMap;
 
-/// The metrics of an `OpenMetrics` text, as `prometheus-client` writes it, less those of the given names.
-pub(super) fn metrics(text: &str, without: &[String], moment: Moment) -> Vec<Metric> {
+/// The metrics of an `OpenMetrics` text, as `prometheus-client` writes it.
+pub(super) fn metrics(text: &str, moment: Moment) -> Vec<Metric> {
     let mut families: Vec<Family<'_>> = Vec::new();
     for line in text.lines() {
         if let Some(comment) = line.strip_prefix("# ") {
@@ -17,11 +17,8 @@ pub(super) fn metrics(text: &str, without: &[String], moment: Moment) -> Vec<Met
             family.samples.push(sample);
         }
     }
-    let wanted = |family: &Family<'_>| {
-        let name = family.name.strip_suffix("_seconds").unwrap_or(family.name);
-        !without.iter().any(|other| other == name) && !family.samples.is_empty()
-    };
-    families.into_iter().filter(wanted).map(|family| family.metric(moment)).collect()
+    families.retain(|family| !family.samples.is_empty());
+    families.into_iter().map(|family| family.metric(moment)).collect()
 }
 
 /// Takes in `HELP name text`, `TYPE name type` or `UNIT name unit`.
@@ -207,17 +204,15 @@ latency_seconds_count 3
 latency_seconds_bucket{le="0.1"} 1
 latency_seconds_bucket{le="1.0"} 3
 latency_seconds_bucket{le="+Inf"} 3
-# HELP function_duration_seconds Not this one.
-# TYPE function_duration_seconds histogram
-# UNIT function_duration_seconds seconds
-function_duration_seconds_sum 1
+# HELP unused Nothing yet.
+# TYPE unused gauge
 # EOF
 "#;
 
     #[test]
     fn what_the_registry_writes_is_read_back() {
         let moment = Moment { start: 1, now: 2 };
-        let metrics = metrics(TEXT, &["function_duration".to_owned()], moment);
+        let metrics = metrics(TEXT, moment);
         let names: Vec<_> =
             metrics.iter().map(|metric| (metric.name.as_str(), metric.unit.as_str())).collect();
         assert_eq!(names, [("orders", ""), ("depth", ""), ("latency_seconds", "s")]);

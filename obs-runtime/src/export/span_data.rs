@@ -8,6 +8,7 @@ use opentelemetry::trace::{self, Event, Link, SpanContext, SpanId, Status, Trace
 use opentelemetry::{InstrumentationScope, KeyValue, Value};
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 use std::borrow::Cow;
+use std::time::SystemTime;
 
 /// Turns spans that ended not long ago into what exporters take.
 #[derive(Debug)]
@@ -32,14 +33,15 @@ impl Converter {
         let (attributes, dropped_attributes_count) =
             limited(attributes(&span, &rest, fields), limits().attributes);
         let (events, links) = self.notes(&mut span, &rest);
+        let (start_time, end_time) = self.times(span.started, span.ended);
         SpanData {
             span_context: context,
             parent_span_id: SpanId::from_bytes(parent.0.to_be_bytes()),
             parent_span_is_remote: parent.1,
             span_kind: span.call.map_or(trace::SpanKind::Internal, |(site, _)| kind(site)),
             name: rest.name.map_or(Cow::Borrowed(span.metadata.name()), Cow::Owned),
-            start_time: self.anchor.system_time(span.started),
-            end_time: self.anchor.system_time(span.ended),
+            start_time,
+            end_time,
             attributes,
             dropped_attributes_count,
             events,
@@ -47,6 +49,12 @@ impl Converter {
             status: rest.error.map_or(Status::Unset, |error| Status::error(cut(error.text))),
             instrumentation_scope: self.scope.clone(),
         }
+    }
+
+    /// When the span began and ended, in this order whatever the clocks say.
+    fn times(&mut self, started: u64, ended: u64) -> (SystemTime, SystemTime) {
+        let (start, end) = (self.anchor.system_time(started), self.anchor.system_time(ended));
+        (start.min(end), end)
     }
 
     /// What happened in the span, its failure last.
@@ -203,6 +211,18 @@ pub(super) fn value(json: &[u8], limit: usize) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock;
+
+    #[test]
+    fn a_span_by_clocks_that_disagree_took_no_time_and_was_just_now() {
+        let now = clock::now();
+        // Another core that is ahead, and a counter that has begun anew since the span did.
+        for ahead in [1e6, 3_600e9] {
+            let (start, end) = Converter::new().times(now + clock::ticks(ahead), now);
+            assert_eq!(start, end, "{ahead}");
+            assert!(end.elapsed().expect("in the past").as_secs() < 1, "{ahead}");
+        }
+    }
 
     #[test]
     fn values_keep_their_type() {

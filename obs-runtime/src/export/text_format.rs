@@ -3,9 +3,8 @@
 //! They differ little: the older one names a counter with its `_total`, has no units, no exemplars
 //! and no end mark, and knows fewer types.
 
-/// Converts what `prometheus-client` writes.
-pub(super) fn to_prometheus_text(openmetrics: &str) -> String {
-    let mut out = String::with_capacity(openmetrics.len());
+/// Converts what `prometheus-client` writes, and appends it.
+pub(super) fn to_prometheus_text(openmetrics: &str, out: &mut String) {
     let mut help: Option<(&str, &str)> = None;
     for line in openmetrics.lines() {
         if let Some(rest) = line.strip_prefix("# HELP ") {
@@ -28,7 +27,6 @@ pub(super) fn to_prometheus_text(openmetrics: &str) -> String {
             out.extend([without_exemplar(line), "\n"]);
         }
     }
-    out
 }
 
 /// A sample up to the ` # ` of its exemplar, which may also stand inside a quoted label value.
@@ -74,6 +72,8 @@ took_seconds_bucket{le=\"+Inf\"} 1
 # TYPE build_info gauge
 build_info{version=\"1\"} 1
 ";
-        assert_eq!(to_prometheus_text(openmetrics), expected);
+        let mut converted = String::new();
+        to_prometheus_text(openmetrics, &mut converted);
+        assert_eq!(converted, expected);
     }
 }

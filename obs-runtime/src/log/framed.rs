@@ -5,23 +5,20 @@ use rtrb::{Consumer, Producer};
 /// In front of each line: its length and its time in ticks.
 const HEADER_BYTES: usize = 12;
 
-/// The room that a line takes.
-pub(super) fn size(line: &[u8]) -> usize {
-    HEADER_BYTES + line.len()
+/// Empties a buffer for the next line, with room for what goes in front of it.
+pub(super) fn begin(line: &mut Vec<u8>) {
+    line.clear();
+    line.extend_from_slice(&[0; HEADER_BYTES]);
 }
 
-/// Appends a line. False if it does not fit.
-pub(super) fn push(ring: &mut Producer<u8>, ticks: u64, line: &[u8]) -> bool {
-    let Ok(len) = u32::try_from(line.len()) else { return false };
-    // One chunk, so that the reader never sees a header without its line.
-    let Ok(mut chunk) = ring.write_chunk(size(line)) else { return false };
-    let (first, second) = chunk.as_mut_slices();
-    let mut header = [0; HEADER_BYTES];
+/// Appends a line that was put together behind [`begin`]. False if it does not fit.
+pub(super) fn push(ring: &mut Producer<u8>, ticks: u64, line: &mut [u8]) -> bool {
+    let Some((header, text)) = line.split_first_chunk_mut::<HEADER_BYTES>() else { return false };
+    let Ok(len) = u32::try_from(text.len()) else { return false };
     header[..4].copy_from_slice(&len.to_le_bytes());
     header[4..].copy_from_slice(&ticks.to_le_bytes());
-    fill(first, second, [&header, line]);
-    chunk.commit_all();
-    true
+    // At once, so that the reader never sees a header without its line.
+    ring.push_entire_slice(line).is_ok()
 }
 
 /// A line taken from a ring: when, and where in the batch.
@@ -29,19 +26,6 @@ pub(super) struct Taken {
     pub(super) ticks: u64,
     pub(super) start: usize,
     pub(super) end: usize,
-}
-
-/// Copies the header and the line into the two parts of a chunk.
-fn fill(mut first: &mut [u8], mut second: &mut [u8], parts: [&[u8]; 2]) {
-    for part in parts {
-        let (now, later) = part.split_at(part.len().min(first.len()));
-        let (filled, rest) = std::mem::take(&mut first).split_at_mut(now.len());
-        filled.copy_from_slice(now);
-        first = rest;
-        let (filled, rest) = std::mem::take(&mut second).split_at_mut(later.len());
-        filled.copy_from_slice(later);
-        second = rest;
-    }
 }
 
 /// Takes what is in a ring.

@@ -63,21 +63,17 @@ impl<'a> Line<'a> {
         let Parts { level, target, time, message, fields } = self.parts;
         out.extend_from_slice(b"{\"time\":\"");
         out.extend_from_slice(time);
-        out.extend_from_slice(b"\",\"level\":\"");
-        out.extend_from_slice(level.as_str().as_bytes());
-        out.extend_from_slice(b"\",\"msg\":");
+        out.extend_from_slice(behind_time(*level));
         out.extend_from_slice(if message.is_empty() { b"\"\"" } else { message });
         out.extend_from_slice(b",\"target\":");
         write_string(out, target);
-        out.push(b',');
         if let Some(function) = self.top().and_then(|top| top.function) {
-            out.extend_from_slice(b"\"function\":");
+            out.extend_from_slice(b",\"function\":");
             write_string(out, function.name());
-            out.push(b',');
         }
+        out.push(b',');
         if let Some((trace, _)) = self.place() {
-            push_id(out, b"\"trace_id\":\"", &trace.trace_id.to_be_bytes());
-            push_id(out, b"\"span_id\":\"", &trace.span_id.to_be_bytes());
+            push_ids(out, &trace);
         }
         self.context_fields(|fields, run| out.extend_from_slice(fields.bytes_of(run)));
         self.own_fields(|run| out.extend_from_slice(fields.bytes_of(run)));
@@ -127,10 +123,54 @@ impl<'a> Line<'a> {
     }
 }
 
-/// `"key":"0123abcd",` with the number in lower-case hexadecimal digits.
-fn push_id(out: &mut Vec<u8>, key: &[u8], id: &[u8]) {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
-    out.extend_from_slice(key);
-    out.extend(id.iter().flat_map(|byte| [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]));
-    out.extend_from_slice(b"\",");
+/// What stands between the time and the message.
+fn behind_time(level: Level) -> &'static [u8] {
+    match level {
+        Level::ERROR => b"\",\"level\":\"ERROR\",\"msg\":",
+        Level::WARN => b"\",\"level\":\"WARN\",\"msg\":",
+        Level::INFO => b"\",\"level\":\"INFO\",\"msg\":",
+        Level::DEBUG => b"\",\"level\":\"DEBUG\",\"msg\":",
+        Level::TRACE => b"\",\"level\":\"TRACE\",\"msg\":",
+    }
+}
+
+/// The ids of a span, in lower-case hexadecimal digits.
+fn push_ids(out: &mut Vec<u8>, trace: &TraceContext) {
+    const EMPTY: [u8; 75] =
+        *br#""trace_id":"................................","span_id":"................","#;
+    let mut ids = EMPTY;
+    write_hex(&mut ids[12..44], &trace.trace_id.to_be_bytes());
+    write_hex(&mut ids[57..73], &trace.span_id.to_be_bytes());
+    out.extend_from_slice(&ids);
+}
+
+fn write_hex(out: &mut [u8], bytes: &[u8]) {
+    let (out, bytes) = (out.as_chunks_mut::<8>().0, bytes.as_chunks::<4>().0);
+    for (out, bytes) in out.iter_mut().zip(bytes) {
+        *out = hex(u32::from_be_bytes(*bytes)).to_be_bytes();
+    }
+}
+
+/// Eight digits, all at once.
+fn hex(number: u32) -> u64 {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    let mut nibbles = u64::from(number);
+    for (shift, mask) in [(16, 0x0000_ffff_0000_ffff), (8, 0x00ff_00ff_00ff_00ff), (4, ONES * 15)] {
+        nibbles = (nibbles | nibbles << shift) & mask;
+    }
+    // Those above 9 have a carry into their high half.
+    let letters = (nibbles + ONES * 6) >> 4 & ONES;
+    nibbles + ONES * u64::from(b'0') + letters * u64::from(b'a' - b'9' - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn eight_digits_at_once_are_those_one_by_one() {
+        for number in [0, 1, 9, 0xa, 0xf, 0x1234_5678, 0x9abc_def0, u32::MAX] {
+            assert_eq!(hex(number).to_be_bytes(), format!("{number:08x}").as_bytes());
+        }
+    }
 }

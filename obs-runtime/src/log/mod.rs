@@ -22,6 +22,7 @@ use crate::trace::{Attribute, Attributes, SpanError};
 use line::{Line, Parts};
 use std::cell::RefCell;
 use std::fmt;
+use std::num::NonZeroU64;
 use time::Stamp;
 use tracing_core::{Event, Level};
 
@@ -61,8 +62,8 @@ pub(crate) struct CallEnded<'a> {
     pub(crate) nanos: u64,
 }
 
-/// Writes the line of a `tracing` event.
-pub(crate) fn event(event: &Event<'_>) {
+/// Writes the line of a `tracing` event, which belongs to the span of that number if it names one.
+pub(crate) fn event(event: &Event<'_>, parent: Option<NonZeroU64>) {
     let metadata = event.metadata();
     let log = |context| {
         write_in(context, *metadata.level(), metadata.target(), clock::now(), |message, fields| {
@@ -73,7 +74,7 @@ pub(crate) fn event(event: &Event<'_>) {
         return log(Within::Here);
     }
     // It names the span it belongs to, or that it belongs to none.
-    match event.parent().and_then(subscriber::enter) {
+    match parent.and_then(subscriber::enter) {
         Some(frame) => {
             log(Within::Here);
             with_stack(|stack| stack.pop(frame));
@@ -143,7 +144,7 @@ fn write_in(
         let Buffers { message, fields, line, anchor, stamp } = &mut *buffers;
         message.clear();
         fields.clear();
-        line.clear();
+        framed::begin(line);
         fill(message, fields);
         let time = stamp.of(anchor.unix_nanos(ticks));
         let parts = Parts { level, target, time, message, fields };
@@ -153,7 +154,7 @@ fn write_in(
         #[cfg(feature = "otlp")]
         if records::wanted() {
             if format.is_text() {
-                line.clear();
+                framed::begin(line);
                 build(Format::Json, within, &parts, line);
             }
             records::push(ticks, line);

@@ -26,7 +26,9 @@ impl Writing {
     pub(super) fn write(&mut self, lines: &[&[u8]]) -> u64 {
         let mut bytes = if self.torn { b"\n".to_vec() } else { Vec::new() };
         let first = bytes.len();
-        bytes.extend(lines.iter().flat_map(|line| line.iter().copied()));
+        for line in lines {
+            bytes.extend_from_slice(line);
+        }
         let mut written = 0;
         let all = catch_unwind(AssertUnwindSafe(|| write_all(&mut *self.output, &bytes, &mut written)));
         let failure = match all {

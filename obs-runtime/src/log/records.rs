@@ -29,7 +29,7 @@ pub(super) fn wanted() -> bool {
 }
 
 /// Hands a line over, as JSON. A full ring drops it and counts that.
-pub(super) fn push(ticks: u64, line: &[u8]) {
+pub(super) fn push(ticks: u64, line: &mut [u8]) {
     let push = |own: &Own<Producer<u8>>| {
         RINGS.write(own, |ring| {
             let pushed = framed::push(ring, ticks, line);

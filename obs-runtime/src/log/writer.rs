@@ -115,13 +115,13 @@ pub(super) fn format() -> Format {
     WRITER.get().map_or(Format::Json, |writer| writer.format)
 }
 
-/// Hands a line over. False if it does not fit.
-pub(super) fn push(ticks: u64, line: &[u8]) -> bool {
+/// Hands over a line behind room for its header. False if it does not fit.
+pub(super) fn push(ticks: u64, line: &mut [u8]) -> bool {
     let Some(writer) = WRITER.get() else { return false };
     let push = |own: &Own<Producer<u8>>| {
         RINGS.write(own, |ring| {
             for yields in 0..YIELDS {
-                let fits = ring.slots() >= framed::size(line);
+                let fits = ring.cached_slots() >= line.len() || ring.slots() >= line.len();
                 if fits || (yields >= YIELDS_FOR_OUTPUT && IN_OUTPUT.load(Ordering::Relaxed)) {
                     break;
                 }
@@ -131,7 +131,7 @@ pub(super) fn push(ticks: u64, line: &[u8]) -> bool {
             if !framed::push(ring, ticks, line) {
                 return false;
             }
-            if ring.slots() < RING_BYTES / 2 {
+            if ring.cached_slots() < RING_BYTES / 2 && ring.slots() < RING_BYTES / 2 {
                 writer.thread.unpark();
             }
             true

@@ -48,7 +48,8 @@ pub fn builder() -> Builder {
 /// | [`otlp_metrics`](Self::otlp_metrics) | `OTEL_METRICS_EXPORTER` with `otlp` | `/metrics` alone |
 ///
 /// The variables of OTLP have forms for one signal too, such as `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`. Only in
-/// the environment: `OTEL_SDK_DISABLED`, `OTEL_PROPAGATORS`, `OTEL_TRACES_EXPORTER`, `OTEL_EXPORTER_OTLP_CERTIFICATE`,
+/// the environment: `OBS_CLOCK` (`system` for the system's clock in the place of the processor's counter),
+/// `OTEL_SDK_DISABLED`, `OTEL_PROPAGATORS`, `OTEL_TRACES_EXPORTER`, `OTEL_EXPORTER_OTLP_CERTIFICATE`,
 /// `OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE`, `OTEL_EXPORTER_OTLP_CLIENT_KEY` and
 /// `OTEL_EXPORTER_OTLP_INSECURE`; how much is sent at once and how often (`OTEL_BSP_*` for spans, `OTEL_BLRP_*`
 /// for log records, `OTEL_METRIC_EXPORT_INTERVAL`); and the `OTEL_*_LIMIT` on attributes, their length, events
@@ -247,7 +248,11 @@ impl Builder {
         let lookup = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
         let environment = Environment::new(&lookup);
         // Everything that can be wrong is found before anything is changed.
-        if !tracing_core::dispatcher::get_default(Dispatch::is::<NoSubscriber>) {
+        #[cfg(feature = "layer")]
+        let layered = tracing_core::dispatcher::get_default(Dispatch::is::<crate::Layer>);
+        #[cfg(not(feature = "layer"))]
+        let layered = false;
+        if !layered && !tracing_core::dispatcher::get_default(Dispatch::is::<NoSubscriber>) {
             return Err(InitError::SubscriberInstalled);
         }
         let disabled = environment.sdk_disabled()?;
@@ -271,14 +276,22 @@ impl Builder {
             crate::propagation::choose(trace, baggage);
         }
         #[cfg(feature = "log")]
-        {
+        if !layered || self.log_output.is_some() {
             use crate::log::{Output, install_bridge, start};
-            install_bridge(filter.clone()).map_err(|_| InitError::LoggerInstalled)?;
+            if !layered {
+                install_bridge(filter.clone()).map_err(|_| InitError::LoggerInstalled)?;
+            }
             let output = self.log_output.map_or(Output::Stdout, Output::Other);
             start(self.log_format, output).map_err(InitError::Thread)?;
         }
-        tracing_core::dispatcher::set_global_default(Dispatch::new(ObsSubscriber::new(filter.clone())))
-            .map_err(|_| InitError::SubscriberInstalled)?;
+        #[cfg(feature = "layer")]
+        if layered {
+            crate::state::set_layered();
+        }
+        if !layered {
+            tracing_core::dispatcher::set_global_default(Dispatch::new(ObsSubscriber::new(filter.clone())))
+                .map_err(|_| InitError::SubscriberInstalled)?;
+        }
         crate::subscriber::installed();
         #[cfg(not(feature = "otlp"))]
         if environment.is_set("OTEL_EXPORTER_OTLP_ENDPOINT") {

@@ -42,7 +42,8 @@ impl fmt::Display for InitError {
             }
             Self::AlreadyStarted => f.write_str("the runtime was started before; start it once, in `main`"),
             Self::SubscriberInstalled => f.write_str(
-                "a global `tracing` subscriber is installed already; remove that call, this runtime brings its own",
+                "a global `tracing` subscriber is installed already; remove that call, this runtime brings its own, \
+                 or add `obs_runtime::layer()` (feature `layer`) to that one",
             ),
             Self::LoggerInstalled => f.write_str(
                 "a logger of the `log` crate is installed already; remove that call, this runtime takes its records",

@@ -77,9 +77,10 @@ pub(crate) fn functions() -> &'static [&'static Site] {
 }
 
 /// Functions with the same bounds share one set of buckets.
-type SharedBuckets = HashMap<Vec<u64>, &'static Buckets>;
+pub(crate) type SharedBuckets = HashMap<Vec<u64>, &'static Buckets>;
 
-fn shape(id: usize, site: &Site, shared: &mut SharedBuckets) -> Shape {
+/// The place of a function, which is the `id`th.
+pub(crate) fn shape(id: usize, site: &Site, shared: &mut SharedBuckets) -> Shape {
     let spec = &site.spec;
     let values = |labels: &[Dimension], absent: usize| {
         labels.iter().fold(1, |product: usize, label| product.saturating_mul(label.cardinality + absent))

@@ -1,39 +1,72 @@
 //! What a scrape reads: the cells of all threads, added up.
 #![cfg(feature = "prometheus")]
 
-use super::{cells, functions};
+use super::{Shape, cells, functions};
 use crate::site::Site;
+use std::sync::atomic::Ordering;
 
 /// A function's numbers at one moment.
 pub(crate) struct FunctionSnapshot {
     pub(crate) site: &'static Site,
+    pub(crate) shape: &'static Shape,
     /// Calls that have begun and not ended.
     pub(crate) in_flight: u64,
-    /// One entry for each series; `None` where no call has ended yet.
-    pub(crate) series: Vec<Option<Series>>,
+    /// For each series, where its numbers begin; `None` where no call has ended yet.
+    places: Vec<Option<usize>>,
+    /// For each of those that have any, the sum of durations in ticks, then how many fell in each bucket.
+    numbers: Vec<u64>,
 }
 
 /// The durations of one series.
-#[derive(Clone)]
-pub(crate) struct Series {
+#[derive(Clone, Copy)]
+pub(crate) struct Series<'a> {
     /// Their sum in ticks.
     pub(crate) sum: u64,
     /// How many fell in each bucket, not cumulative.
-    pub(crate) buckets: Vec<u64>,
+    pub(crate) buckets: &'a [u64],
 }
 
-impl Series {
+impl Series<'_> {
     /// How many calls there were.
     pub(crate) fn count(&self) -> u64 {
         self.buckets.iter().sum()
     }
+}
 
-    /// Adds another series of the same buckets.
-    pub(crate) fn add(&mut self, other: &Self) {
-        self.sum = self.sum.wrapping_add(other.sum);
-        for (bucket, more) in self.buckets.iter_mut().zip(&other.buckets) {
-            *bucket += more;
+impl FunctionSnapshot {
+    /// Of a function that no thread has called yet.
+    pub(crate) fn new(site: &'static Site, shape: &'static Shape) -> Self {
+        let places = vec![None; shape.series];
+        Self { site, shape, in_flight: 0, places, numbers: Vec::new() }
+    }
+
+    /// Adds what one thread has counted in a series.
+    pub(crate) fn add(&mut self, series: usize, sum: u64, buckets: impl Iterator<Item = u64>) {
+        let width = self.width();
+        let place = *self.places[series].get_or_insert_with(|| {
+            let end = self.numbers.len();
+            self.numbers.resize(end + width, 0);
+            end
+        });
+        self.numbers[place] = self.numbers[place].wrapping_add(sum);
+        for (number, more) in self.numbers[place + 1..place + width].iter_mut().zip(buckets) {
+            *number += more;
         }
+    }
+
+    /// The durations of a series; `None` where no call has ended yet.
+    pub(crate) fn series(&self, series: usize) -> Option<Series<'_>> {
+        let (sum, buckets) = self.numbers[self.places[series]?..][..self.width()].split_first()?;
+        Some(Series { sum: *sum, buckets })
+    }
+
+    /// A sum and the buckets.
+    fn width(&self) -> usize {
+        1 + self.shape.buckets.count()
+    }
+
+    fn ended(&self) -> u64 {
+        self.numbers.chunks(self.width()).flat_map(|numbers| &numbers[1..]).sum()
     }
 }
 
@@ -43,21 +76,17 @@ pub(crate) fn snapshot() -> Vec<FunctionSnapshot> {
     let metered = functions().iter().filter(|site| site.spec.metrics);
     metered
         .filter_map(|site| {
-            let shape = site.shape()?;
-            let called: Vec<_> = threads.iter().filter_map(|thread| thread.called(shape)).collect();
-            let mut series: Vec<Option<Series>> = vec![None; shape.series];
-            for (place, cells) in called.iter().flat_map(|cells| cells.touched()) {
-                let read = Series { sum: cells.sum(), buckets: cells.buckets().collect() };
-                match &mut series[place] {
-                    Some(sum) => sum.add(&read),
-                    empty => *empty = Some(read),
-                }
+            let mut function = FunctionSnapshot::new(site, site.shape()?);
+            let called: Vec<_> = threads.iter().filter_map(|thread| thread.called(function.shape)).collect();
+            for cells in &called {
+                cells
+                    .touched()
+                    .for_each(|(series, cells)| function.add(series, cells.sum(), cells.buckets()));
             }
             // Read after the ends, so that a call that ends meanwhile is not below zero.
-            let started: u64 =
-                called.iter().map(|cells| cells.started.load(std::sync::atomic::Ordering::Relaxed)).sum();
-            let ended: u64 = series.iter().flatten().map(Series::count).sum();
-            Some(FunctionSnapshot { site, in_flight: started.saturating_sub(ended), series })
+            let started: u64 = called.iter().map(|cells| cells.started.load(Ordering::Relaxed)).sum();
+            function.in_flight = started.saturating_sub(function.ended());
+            Some(function)
         })
         .collect()
 }

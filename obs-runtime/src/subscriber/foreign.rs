@@ -34,8 +34,16 @@ impl Foreign {
         span
     }
 
+    /// Opens and enters the same span for the layers beside ours.
+    #[cold]
+    pub(crate) fn open_beside(site: &'static Site, values: &[&dyn Value]) -> Self {
+        let mut span = Self::open(site, values);
+        span.enter();
+        span
+    }
+
     pub(crate) fn enter(&mut self) {
-        if let Some(id) = &self.id {
+        if let Some(id) = self.id.as_ref().filter(|_| !self.entered) {
             let _busy = busy::now();
             self.dispatch.enter(id);
             self.entered = true;

@@ -2,16 +2,22 @@
 
 mod filter;
 mod foreign;
+#[cfg(feature = "layer")]
+mod layer;
 mod notes;
 mod spans;
 
 pub(crate) use filter::Filter;
 pub(crate) use foreign::Foreign;
+#[cfg(feature = "layer")]
+pub(crate) use layer::say;
+#[cfg(feature = "layer")]
+pub use layer::{Layer, layer};
 pub(crate) use notes::note;
 pub(crate) use spans::{enter, link_to};
 pub(crate) use spans::{recorded, release, retain, take_notes};
 
-use crate::context::{FrameKind, with_stack};
+use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::thread;
 use tracing_core::dispatcher;
@@ -43,7 +49,7 @@ pub(crate) fn installed() {
     let elsewhere =
         thread::scope(|scope| thread::Builder::new().spawn_scoped(scope, place).ok()?.join().ok());
     dispatcher::get_default(|dispatch| {
-        if elsewhere == Some(std::ptr::from_ref(dispatch).addr()) && dispatch.is::<ObsSubscriber>() {
+        if elsewhere == Some(std::ptr::from_ref(dispatch).addr()) && is_one_of_ours(dispatch) {
             DEFAULT.store(std::ptr::from_ref(dispatch).cast_mut(), Ordering::Relaxed);
         }
     });
@@ -55,8 +61,17 @@ pub(crate) fn is_ours() -> bool {
     dispatcher::get_default(|dispatch| {
         // Nearly always the default, which need not be asked what it is.
         std::ptr::from_ref(dispatch) == DEFAULT.load(Ordering::Relaxed).cast_const()
-            || dispatch.is::<ObsSubscriber>()
+            || is_one_of_ours(dispatch)
     })
+}
+
+/// Whether it is our subscriber, or a stack with our layer.
+fn is_one_of_ours(dispatch: &Dispatch) -> bool {
+    #[cfg(feature = "layer")]
+    let layered = dispatch.is::<Layer>();
+    #[cfg(not(feature = "layer"))]
+    let layered = false;
+    layered || dispatch.is::<ObsSubscriber>()
 }
 
 impl Subscriber for ObsSubscriber {
@@ -73,34 +88,28 @@ impl Subscriber for ObsSubscriber {
     }
 
     fn new_span(&self, attributes: &Attributes<'_>) -> Id {
-        spans::open(attributes)
+        let parent = attributes.parent().map(Id::into_non_zero_u64);
+        Id::from_non_zero_u64(spans::open(attributes, parent))
     }
 
     fn record(&self, id: &Id, values: &Record<'_>) {
-        spans::record(id, values);
+        spans::record(id.into_non_zero_u64(), values);
     }
 
     fn record_follows_from(&self, id: &Id, follows: &Id) {
-        if let Some(other) = spans::trace_of(follows) {
-            notes::of_span(id.into_non_zero_u64(), |notes| notes.link(other, false));
-        }
+        follows_from(id.into_non_zero_u64(), follows.into_non_zero_u64());
     }
 
     fn event(&self, event: &Event<'_>) {
-        #[cfg(feature = "otlp")]
-        notes::event(event);
-        #[cfg(feature = "log")]
-        crate::log::event(event);
-        #[cfg(not(feature = "log"))]
-        let _ = event;
+        happened(event, event.parent().map(Id::into_non_zero_u64));
     }
 
     fn enter(&self, id: &Id) {
-        spans::with(id, |span| with_stack(|stack| stack.enter(span, FrameKind::Entered)));
+        spans::enter(id.into_non_zero_u64());
     }
 
     fn exit(&self, id: &Id) {
-        spans::exit(id);
+        spans::exit(id.into_non_zero_u64());
     }
 
     fn clone_span(&self, id: &Id) -> Id {
@@ -109,10 +118,27 @@ impl Subscriber for ObsSubscriber {
     }
 
     fn try_close(&self, id: Id) -> bool {
-        spans::close(&id)
+        spans::close(id.into_non_zero_u64())
     }
 
     fn current_span(&self) -> Current {
         spans::current().map_or_else(Current::none, |(id, metadata)| Current::new(id, metadata))
     }
+}
+
+/// A span has to do with another one.
+fn follows_from(id: NonZeroU64, follows: NonZeroU64) {
+    if let Some(other) = spans::trace_of(follows) {
+        notes::of_span(id, |notes| notes.link(other, false));
+    }
+}
+
+/// An event, in the span of that number if it names one.
+fn happened(event: &Event<'_>, parent: Option<NonZeroU64>) {
+    #[cfg(feature = "otlp")]
+    notes::event(event, parent);
+    #[cfg(feature = "log")]
+    crate::log::event(event, parent);
+    #[cfg(not(any(feature = "log", feature = "otlp")))]
+    let _ = (event, parent);
 }

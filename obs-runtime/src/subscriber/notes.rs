@@ -5,11 +5,11 @@ use super::spans;
 use crate::context::{Notes, with_stack};
 use std::num::NonZeroU64;
 #[cfg(feature = "otlp")]
-use {crate::clock, crate::context::SpanEvent, tracing_core::Event, tracing_core::span::Id};
+use {crate::clock, crate::context::SpanEvent, tracing_core::Event};
 
-/// Takes an event down if its span is exported.
+/// Takes an event down if its span is exported, which is the one of that number if it names one.
 #[cfg(feature = "otlp")]
-pub(super) fn event(event: &Event<'_>) {
+pub(super) fn event(event: &Event<'_>, parent: Option<NonZeroU64>) {
     if !crate::trace::exporting() {
         return;
     }
@@ -20,7 +20,7 @@ pub(super) fn event(event: &Event<'_>) {
             let taken = SpanEvent::of(event, clock::now());
             note(|notes| notes.event(taken));
         }
-    } else if let Some(id) = event.parent().map(Id::into_non_zero_u64) {
+    } else if let Some(id) = parent {
         let taken = SpanEvent::of(event, clock::now());
         of_span(id, |notes| notes.event(taken));
     }

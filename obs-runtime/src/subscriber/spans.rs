@@ -99,17 +99,39 @@ fn insert(mut span: Span, observed: bool) -> Option<NonZeroU64> {
     Some(id)
 }
 
-/// Opens a span of plain `tracing`.
-pub(super) fn open(attributes: &Attributes<'_>) -> Id {
+/// Opens a span of plain `tracing`, below the one of that number if it names one.
+pub(super) fn open(attributes: &Attributes<'_>, parent: Option<NonZeroU64>) -> NonZeroU64 {
     let metadata = attributes.metadata();
     let record = |fields: &mut Fields| attributes.record(fields);
-    let parent = attributes.parent().map(Id::into_non_zero_u64);
     let span = if attributes.is_contextual() {
         with_stack(|stack| stack.open(metadata, record))
     } else {
         open_below(parent, metadata, record)
     };
-    Id::from_non_zero_u64(span.and_then(|span| insert(span, false)).unwrap_or(UNTRACKED))
+    let sampled = span.as_ref().is_none_or(|span| span.identity.exported);
+    let id = span.and_then(|span| insert(span, false));
+    if id.is_none() && sampled {
+        trace::missed();
+    }
+    id.unwrap_or(UNTRACKED)
+}
+
+/// The innermost span of this thread, an observed call's, for those who will know it by number alone.
+#[cfg(feature = "layer")]
+pub(super) fn show() -> NonZeroU64 {
+    let innermost = with_stack(|stack| stack.materialize(stack.top()?)).flatten();
+    innermost.and_then(|span| insert(span, true)).unwrap_or(UNTRACKED)
+}
+
+/// Has the frame of an observed call know its number, if it is on this thread: something is recorded by that.
+#[cfg(feature = "layer")]
+pub(super) fn adopt(number: NonZeroU64) {
+    let Some(slot) = key(number).and_then(|key| SPANS.get(key)).filter(|slot| slot.observed) else { return };
+    let Some(span) = &slot.span else { return };
+    let adopted = with_stack(|stack| stack.number(span.metadata, &span.identity, number));
+    if adopted == Some(true) {
+        slot.handles.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 /// Opens a span below one that the caller names, or at the root of a trace.
@@ -135,8 +157,8 @@ fn open_below(
 }
 
 /// Runs with a span that is to be entered.
-pub(super) fn with<R>(id: &Id, run: impl FnOnce(&Span) -> R) -> Option<R> {
-    let slot = SPANS.get(key(id.into_non_zero_u64())?)?;
+pub(super) fn with<R>(id: NonZeroU64, run: impl FnOnce(&Span) -> R) -> Option<R> {
+    let slot = SPANS.get(key(id)?)?;
     let span = slot.span.as_ref()?;
     let recorded = slot.recorded();
     if recorded.len() == 0 {
@@ -150,26 +172,26 @@ pub(super) fn with<R>(id: &Id, run: impl FnOnce(&Span) -> R) -> Option<R> {
 }
 
 /// Enters a span on this thread, until its frame is popped.
-pub(crate) fn enter(id: &Id) -> Option<FrameKey> {
+pub(crate) fn enter(id: NonZeroU64) -> Option<FrameKey> {
     with(id, |span| with_stack(|stack| stack.enter(span, FrameKind::Entered))).flatten()
 }
 
 /// Adds fields to a span, and to the lines of this thread if it is in that span.
-pub(super) fn record(id: &Id, values: &Record<'_>) {
-    let Some(slot) = key(id.into_non_zero_u64()).and_then(|key| SPANS.get(key)) else { return };
+pub(super) fn record(id: NonZeroU64, values: &Record<'_>) {
+    let Some(slot) = key(id).and_then(|key| SPANS.get(key)) else { return };
     let mut fields = Fields::new();
     // A formatter of a value may look for the span that it is in: the stack is not taken yet.
     values.record(&mut fields);
     slot.recorded().set(&fields);
-    with_stack(|stack| stack.record(id.into_non_zero_u64(), &fields));
+    with_stack(|stack| stack.record(id, &fields));
 }
 
 /// Leaves a span on this thread, and takes from there what happened in it.
-pub(super) fn exit(id: &Id) {
-    let left = with_stack(|stack| stack.exit(id.into_non_zero_u64())).flatten();
+pub(super) fn exit(id: NonZeroU64) {
+    let left = with_stack(|stack| stack.exit(id)).flatten();
     let mut notes = left.map(|mut frame| frame.take_notes()).unwrap_or_default();
     if !notes.is_empty() {
-        append_notes(id.into_non_zero_u64(), &mut notes);
+        append_notes(id, &mut notes);
     }
 }
 
@@ -187,13 +209,13 @@ pub(crate) fn take_notes(id: NonZeroU64) -> Notes {
 }
 
 /// The place of a span in its trace.
-pub(super) fn trace_of(id: &Id) -> Option<TraceContext> {
-    SPANS.get(key(id.into_non_zero_u64())?)?.span.as_ref()?.identity.trace
+pub(super) fn trace_of(id: NonZeroU64) -> Option<TraceContext> {
+    SPANS.get(key(id)?)?.span.as_ref()?.identity.trace
 }
 
 /// Runs with the place of a span in its trace, if it is known.
 pub(crate) fn link_to(id: &Id, link: impl FnOnce(TraceContext)) {
-    if let Some(trace) = trace_of(id) {
+    if let Some(trace) = trace_of(id.into_non_zero_u64()) {
         link(trace);
     }
 }
@@ -206,8 +228,8 @@ pub(crate) fn retain(id: NonZeroU64) {
 }
 
 /// Gives a handle back; with the last one, the span ends.
-pub(super) fn close(id: &Id) -> bool {
-    let Some(key) = key(id.into_non_zero_u64()) else { return false };
+pub(super) fn close(id: NonZeroU64) -> bool {
+    let Some(key) = key(id) else { return false };
     let Some(slot) = SPANS.get(key) else { return false };
     let before =
         slot.handles.fetch_update(Ordering::AcqRel, Ordering::Acquire, |handles| handles.checked_sub(1));
@@ -229,7 +251,7 @@ pub(crate) fn recorded(id: NonZeroU64) -> Option<Fields> {
 
 /// Gives back the handle of an observed call that ends.
 pub(crate) fn release(id: NonZeroU64) {
-    close(&Id::from_non_zero_u64(id));
+    close(id);
 }
 
 /// The innermost span of this thread, given a number if it has none.

@@ -17,7 +17,7 @@ pub(crate) use limits::{Limits, install as install_limits};
 pub(crate) use record::{Attribute, Attributes, Finished, Rest, Returned, SpanError};
 #[cfg(feature = "otlp")]
 pub(crate) use ring::{Ended, collect_from, dropped, wake};
-pub(crate) use ring::{passed_over, submit, submit_returned};
+pub(crate) use ring::{missed, passed_over, submit, submit_returned};
 pub use sampler::Sampler;
 pub(crate) use sampler::install as install_sampler;
 #[cfg(feature = "otlp")]

@@ -16,12 +16,18 @@ use crate::site::Site;
 
 /// Counts a span that found its thread's stack taken or gone, if spans are exported at all.
 pub(crate) fn passed_over(site: &Site) {
+    if site.spans() {
+        missed();
+    }
+}
+
+/// Counts a span that nobody can keep, if spans are exported at all.
+#[cold]
+pub(crate) fn missed() {
     #[cfg(feature = "otlp")]
-    if site.spans() && super::exporting() {
+    if super::exporting() {
         dropped(1);
     }
-    #[cfg(not(feature = "otlp"))]
-    let _ = site;
 }
 
 /// Without an exporter nothing is exported.

@@ -202,6 +202,10 @@ mod tests {
             environment.log_filter().expect_err("invalid").to_string()
         });
         assert!(message.starts_with("RUST_LOG is \"shop=loud\"; it takes a level (off, error"), "{message}");
+        let message = with(&[("OBS_CLOCK", "sundial")], |environment| {
+            environment.clock().expect_err("invalid").to_string()
+        });
+        assert_eq!(message, "OBS_CLOCK is \"sundial\"; it takes `counter` or `system`");
         let disabled = with(&[("OTEL_SDK_DISABLED", "1")], |environment| environment.sdk_disabled().is_err());
         assert!(disabled);
         for attributes in ["a", "=b", "a=%4", "a=%ff"] {
@@ -209,6 +213,16 @@ mod tests {
                 environment.resource_attributes()
             });
             assert!(read.is_err(), "{attributes}");
+        }
+    }
+
+    #[test]
+    fn the_clock_is_the_counter_or_the_systems() {
+        for (value, source) in
+            [("counter", Some(Source::Counter)), ("system", Some(Source::System)), ("", None)]
+        {
+            let clock = with(&[("OBS_CLOCK", value)], |environment| environment.clock().expect("valid"));
+            assert_eq!(clock, source, "{value}");
         }
     }
 

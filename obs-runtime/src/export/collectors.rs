@@ -1,0 +1,122 @@
+//! What is collected at a scrape, beside the store and the application's metrics.
+
+use super::families::declared_series;
+use crate::label::LabelTexts;
+use crate::site::Slo;
+use crate::store::functions;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// `function_slo_objective_ratio`: what the calls of a function within that latency, in seconds, are compared with.
+#[derive(Debug)]
+pub(super) struct Objectives;
+
+impl Collector for Objectives {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let objectives: BTreeMap<LabelTexts, f64> = functions()
+            .iter()
+            .filter_map(|site| {
+                let Slo { latency_nanos, objective } = site.spec.slo?;
+                #[allow(clippy::cast_precision_loss, reason = "it is a bucket's bound")]
+                let latency = (latency_nanos > 0).then(|| (latency_nanos as f64 / 1e9).to_string());
+                let mut labels: LabelTexts = vec![("function", site.function().into())];
+                labels.extend(latency.map(|latency| ("latency", latency.into())));
+                Some((labels, objective))
+            })
+            .collect();
+        if objectives.is_empty() {
+            return Ok(());
+        }
+        let help = "Share of calls that is to be good, and how long these take at most";
+        let mut gauge =
+            encoder.encode_descriptor("function_slo_objective_ratio", help, None, MetricType::Gauge)?;
+        for (labels, objective) in objectives {
+            ConstGauge::new(objective).encode(gauge.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+}
+
+/// The runtime's own health: what was lost, and why.
+#[derive(Debug)]
+pub(super) struct Health;
+
+impl Collector for Health {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let encoder = &mut encoder;
+        counter(
+            encoder,
+            "obs_label_values_folded",
+            "Label values filed under \"other\" because their bound was reached",
+            crate::bounded::folded(),
+        )?;
+        let help = "Fields left out because a scope had too many";
+        counter(encoder, "obs_fields_dropped", help, crate::context::left_out())?;
+        {
+            let help = "Headers from outside that do not follow their specification";
+            let mut metric =
+                encoder.encode_descriptor("obs_headers_rejected", help, None, MetricType::Counter)?;
+            for (header, count) in crate::propagation::rejected() {
+                ConstCounter::new(count).encode(metric.encode_family(&[("header", header)])?)?;
+            }
+        }
+        #[cfg(feature = "log")]
+        counter(
+            encoder,
+            "obs_log_lines_dropped",
+            "Log lines lost to a full buffer or a failing output",
+            crate::log::dropped(),
+        )?;
+        #[cfg(feature = "otlp")]
+        sending(encoder)?;
+        let mut gauge = |name: &str, help: &str, value: i64| {
+            let gauge = ConstGauge::new(value);
+            gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)
+        };
+        gauge(
+            "obs_declared_series",
+            "Combinations of labels and outcomes that all observed functions can have",
+            i64::try_from(declared_series()).unwrap_or(i64::MAX),
+        )?;
+        let build = ConstGauge::new(1_i64);
+        let labels = crate::setup::build_labels();
+        let mut metric =
+            encoder.encode_descriptor("build_info", "What is running", None, build.metric_type())?;
+        build.encode(metric.encode_family(&labels)?)
+    }
+}
+
+fn counter(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) -> fmt::Result {
+    let counter = ConstCounter::new(value);
+    counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)
+}
+
+/// What became of what was to be sent, by signal.
+#[cfg(feature = "otlp")]
+fn sending(encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    use super::delivery::Signal;
+    counter(encoder, "obs_spans_dropped", "Sampled spans that were not exported", Signal::Traces.dropped(0))?;
+    let help = "Log records that were not sent to the collector; their lines are elsewhere";
+    counter(encoder, "obs_log_records_dropped", help, Signal::Logs.dropped(0))?;
+    let help = "Metric points that were not sent to the collector; their values are still here";
+    counter(encoder, "obs_metric_points_dropped", help, Signal::Metrics.dropped(0))?;
+    let sent = || Signal::ALL.into_iter().filter(|signal| signal.sending());
+    let help = "Batches that the collector did not take";
+    let mut failures = encoder.encode_descriptor("obs_export_failures", help, None, MetricType::Counter)?;
+    for signal in sent() {
+        ConstCounter::new(signal.failures()).encode(failures.encode_family(&[("signal", signal.name())])?)?;
+    }
+    let help = "When the collector last took a batch, in Unix time; 0 if never";
+    let name = "obs_last_export_success_timestamp_seconds";
+    let mut success = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    for signal in sent() {
+        let gauge = ConstGauge::new(signal.last_success_seconds());
+        gauge.encode(success.encode_family(&[("signal", signal.name())])?)?;
+    }
+    Ok(())
+}
