@@ -97,7 +97,7 @@ impl Identities {
         }
     }
 
-    #[cold]
+    /// The identity of a span below a place that may be anywhere; or, if it is to have none of its own, that place's.
     pub(super) fn elsewhere(&mut self, above: Option<Place>, own: bool) -> Identity {
         if own { self.below(above) } else { Identity::of(above) }
     }

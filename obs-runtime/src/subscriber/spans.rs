@@ -1,7 +1,8 @@
 //! Spans that `tracing` knows by number: its own, and those of observed calls that somebody asked for.
 //!
 //! A number can be forged, used after its span closed, or closed twice: the slab checks each one's
-//! generation, and whoever holds a span's data keeps it alive, so the worst is a span that is missed.
+//! generation, and whoever holds a span's data keeps it alive, so the worst is a span that is missed. Generations
+//! repeat after half a million uses of one place: a number that old may be taken for that of a newer span.
 
 use crate::clock;
 use crate::context::{Fields, Notes, Span, with_stack};
