@@ -5,10 +5,11 @@ use crate::function::{Declared, Function};
 use crate::settings::{crate_path, each, set_once, unknown, value};
 use crate::values;
 use proc_macro2::{Ident, Literal, TokenStream};
-use quote::{ToTokens, format_ident, quote};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::parse::ParseStream;
-use syn::{Attribute, LitBool, LitInt, LitStr, Path, Token};
+use syn::spanned::Spanned;
+use syn::{Attribute, LitBool, LitInt, LitStr, Path, ReturnType, Token};
 
 /// The function, and beside it what registers it; or all that is wrong with that.
 pub(crate) fn expand(arguments: TokenStream, item: &TokenStream) -> TokenStream {
@@ -96,7 +97,8 @@ fn flag(key: &Ident, input: ParseStream<'_>) -> syn::Result<bool> {
 /// A check about which nothing is left to say.
 struct Model {
     runtime: Path,
-    function: Ident,
+    /// A call of the function, where its return type stands: what is wrong with that is said there.
+    call: TokenStream,
     /// Whether the function is there at all.
     cfgs: Vec<Attribute>,
     name: String,
@@ -150,7 +152,7 @@ impl Model {
         }
         Self {
             runtime: arguments.runtime.unwrap_or_else(|| syn::parse_quote!(::obs_runtime)),
-            function: sig.ident.clone(),
+            call: called(function),
             cfgs: function
                 .attrs
                 .iter()
@@ -164,6 +166,16 @@ impl Model {
                 .collect(),
         }
     }
+}
+
+fn called(function: &Function) -> TokenStream {
+    let mut name = function.sig.ident.clone();
+    let at = match &function.sig.output {
+        ReturnType::Default => name.span(),
+        ReturnType::Type(_, ty) => ty.span(),
+    };
+    name.set_span(name.span().located_at(at));
+    quote_spanned!(at=> #name())
 }
 
 fn name(given: Option<&LitStr>, function: &Ident, errors: &mut Errors) -> String {
@@ -206,17 +218,17 @@ fn in_a_row(given: &LitInt, errors: &mut Errors) -> Option<u32> {
 //         use ::obs_runtime::__private as __obs;
 //         const __SPEC: __obs::CheckSpec =
 //             __obs::CheckSpec::new("queue").probe(__obs::Probe::Liveness).every(__obs::Duration::from_nanos(5000000000));
-//         __obs::health_check!(__SPEC, queue);
+//         __obs::health_check!(__SPEC, queue());
 //     };
 fn tokens(model: &Model) -> TokenStream {
-    let Model { runtime, function, cfgs, name, settings } = model;
+    let Model { runtime, call, cfgs, name, settings } = model;
     let settings = settings.iter().map(|(method, argument)| quote!(.#method(#argument)));
     quote! {
         #(#cfgs)*
         const _: () = {
             use #runtime::__private as __obs;
             const __SPEC: __obs::CheckSpec = __obs::CheckSpec::new(#name)#(#settings)*;
-            __obs::health_check!(__SPEC, #function);
+            __obs::health_check!(__SPEC, #call);
         };
     }
 }

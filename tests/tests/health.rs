@@ -3,7 +3,7 @@
 use axum::body::{Body, to_bytes};
 use http::Request;
 use obs_runtime::health::{self, Health, Probe, RegisterError, Status, report};
-use obs_runtime::{health_check, lifecycle};
+use obs_runtime::{health_check, lifecycle, observe};
 use obs_tests::{DEADLINE, Recorder, recorder};
 use serde_json::Value as Json;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -29,6 +29,26 @@ async fn declared() -> Result<(), String> {
 
 #[health_check(liveness, critical = false)]
 async fn nothing() {}
+
+#[health_check(liveness, every = "20ms")]
+#[observe(name = "health::observed_inside")]
+async fn r#loop() {}
+
+#[observe(name = "health::observed_outside")]
+#[health_check(liveness, every = "20ms")]
+async fn observed_outside() -> Result<Health, Box<dyn std::error::Error>> {
+    Ok(Health::Good)
+}
+
+/// Where a function stands says nothing of whether it is registered.
+#[allow(dead_code, reason = "the runtime calls what is inside")]
+fn elsewhere() {
+    #[health_check(liveness)]
+    async fn in_a_function() {}
+    #[cfg(any())]
+    #[health_check(liveness)]
+    async fn not_there() -> NoSuchType {}
+}
 
 fn until(what: &str, mut is: impl FnMut() -> bool) {
     let began = Instant::now();
@@ -70,6 +90,14 @@ fn a_service_from_its_start_to_its_end() {
     until("loaded", || report(Probe::Readiness).status() == Status::Pass);
     assert_eq!(report(Probe::Startup).status(), Status::Pass);
     LOADED.store(false, Ordering::Relaxed);
+
+    let mut names: Vec<_> =
+        report(Probe::Liveness).checks().iter().map(|check| check.name().to_owned()).collect();
+    names.sort();
+    assert_eq!(names, ["in_a_function", "loop", "nothing", "observed_outside"]);
+    for function in ["observed_inside", "observed_outside"] {
+        until(function, || recorder.calls(&format!("health::{function}"), "ok") > 0.0);
+    }
 
     falls_and_recovers(&tokio, recorder);
     the_answers(&tokio);

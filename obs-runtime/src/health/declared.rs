@@ -45,10 +45,10 @@ where
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __obs_health_check {
-    ($spec:expr, $check:path) => {
+    ($spec:expr, $check:expr) => {
         #[$crate::__private::linkme::distributed_slice($crate::__private::CHECKS)]
         #[linkme(crate = $crate::__private::linkme)]
         static CHECK: $crate::__private::DeclaredCheck =
-            $crate::__private::DeclaredCheck::new($spec, || $crate::__private::run_check($check()));
+            $crate::__private::DeclaredCheck::new($spec, || $crate::__private::run_check($check));
     };
 }
