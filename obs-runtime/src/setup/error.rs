@@ -28,6 +28,11 @@ pub enum InitError {
         /// Why not.
         source: std::io::Error,
     },
+    /// Other machines would reach the admin server, and nothing says who may see what.
+    AdminOpen {
+        /// The address.
+        address: String,
+    },
     /// A thread could not be started.
     Thread(std::io::Error),
     /// An exporter could not be built.
@@ -52,6 +57,12 @@ impl fmt::Display for InitError {
                 f,
                 "the admin server can't listen on {address}: {source}; choose another with \
                  `builder().admin(..)` or OTEL_EXPORTER_PROMETHEUS_PORT, or `no_admin()`"
+            ),
+            Self::AdminOpen { address } => write!(
+                f,
+                "on {address} other machines would reach the admin server, and it has no token; set one with \
+                 `builder().admin_token(..)` or OBS_ADMIN_TOKEN, or let everybody see `/metrics` and `/health/*` with \
+                 `admin_allow_remote()` or OBS_ADMIN_ALLOW_REMOTE=true, or choose an address such as 127.0.0.1"
             ),
             Self::Thread(source) => write!(f, "a thread of the runtime can't be started: {source}"),
             Self::Exporter(source) => write!(f, "the exporter can't be built: {source}"),
