@@ -14,6 +14,10 @@ use std::time::{Duration, Instant};
 const TOKEN: &str = "correct-horse-battery-staple";
 
 static SERVER: LazyLock<(SocketAddr, Lines, Guard)> = LazyLock::new(|| {
+    let everywhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+    let error = obs_runtime::builder().admin(everywhere).init().expect_err("it is open to all").to_string();
+    assert!(error.contains("OBS_ADMIN_TOKEN") && error.contains("admin_allow_remote()"), "{error}");
+
     let lines = Lines::default();
     let guard = obs_runtime::builder()
         .log_filter("trace")

@@ -136,6 +136,8 @@ mod tests {
         let message = error(&Admin::default(), &[("OBS_ADMIN_TOKEN", "hunter2")]);
         assert!(message.starts_with("OBS_ADMIN_TOKEN is \"(7 characters)\"; it takes"), "{message}");
         assert!(!message.contains("hunter2"), "{message}");
+        let builder = format!("{:?}", crate::builder().admin_token(TOKEN));
+        assert!(!builder.contains(TOKEN), "{builder}");
     }
 
     #[test]

@@ -216,3 +216,28 @@ async fn a_client_that_is_told_off_hears_it_while_it_still_sends() {
     client.write_all(request.as_bytes()).await.expect("it is listened to");
     assert!(rest_of(&mut client).await.starts_with("HTTP/1.1 413 "));
 }
+
+/// Before the answer is out, hyper would take in what comes behind the body, and turn to that never, or panic
+/// where it is not HTTP.
+#[tokio::test(start_paused = true)]
+async fn a_request_that_is_refused_with_its_body_is_the_last() {
+    let refused =
+        "POST /length HTTP/1.1\r\nHost: evil\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n";
+    for next in ["GET /health/live HTTP/1.1\r\n\r\n", "not HTTP\r\n\r\n"] {
+        for room in [16, 32, 64, 128, 256, 4096] {
+            let (mut near, far) = duplex(room);
+            let serving = tokio::spawn(connection(far, server(Policy::default())));
+            let begun = Instant::now();
+            let (mut answers, mut requests) = tokio::io::split(&mut near);
+            let (mut read, bytes) = (Vec::new(), format!("{refused}{next}"));
+            let sending = async { requests.write_all(bytes.as_bytes()).await };
+            let _ = tokio::join!(sending, answers.read_to_end(&mut read));
+            drop(near);
+            serving.await.expect("no panic");
+            let read = String::from_utf8(read).expect("text");
+            assert_eq!(read.matches("HTTP/1.1 403").count(), 1, "{room}: {read}");
+            assert!(read.contains("\r\nconnection: close\r\n"), "{room}: {read}");
+            assert!(begun.elapsed() < HEAD_TIME, "{room}");
+        }
+    }
+}
