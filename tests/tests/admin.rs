@@ -26,6 +26,7 @@ static SERVER: LazyLock<(SocketAddr, Lines, Guard)> = LazyLock::new(|| {
         .admin_token(TOKEN)
         .init()
         .expect("the runtime starts");
+    obs_runtime::lifecycle::started();
     (guard.admin_address().expect("it listens"), lines, guard)
 });
 
@@ -96,7 +97,7 @@ fn wait_until_refused(reason: &str, count: f64) {
 fn the_token_opens_everything_and_nothing_else_does() {
     let _beside = beside_others();
     let before = refused("token");
-    for path in ["/metrics", "/health/live", "/health/ready"] {
+    for path in ["/metrics", "/health/live", "/health/ready", "/health/startup"] {
         assert_eq!(
             status(&format!("GET {path}"), &["authorization: bearer correct-horse-battery-staple"]),
             200
@@ -119,7 +120,7 @@ fn the_token_opens_everything_and_nothing_else_does() {
     assert_eq!(status("GET /debug/anything", &[]), 401, "what exists is not told");
     assert_eq!(status("GET /debug/anything", &[SHOWN]), 404);
     assert_eq!(status("DELETE /metrics", &[SHOWN]), 405);
-    assert!(refused("token") >= before + 16.0);
+    assert!(refused("token") >= before + 21.0);
 }
 
 #[test]

@@ -62,7 +62,7 @@ mod tests {
     const SEEDS: [&str; 16] = [
         "GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n",
         "GET /metrics HTTP/1.1\r\nHost: 127.0.0.1:9464\r\nAccept: application/openmetrics-text\r\n\r\n",
-        "GET /health/ready HTTP/1.0\r\n\r\n",
+        "GET /health/startup?verbose HTTP/1.0\r\n\r\n",
         "HEAD /metrics HTTP/1.1\r\nHost: [::1]\r\nConnection: close\r\n\r\n",
         "GET /health/live HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer 0123456789abcdef\r\n\r\n",
         "GET /health/live HTTP/1.1\r\n\r\nGET /health/ready HTTP/1.1\r\n\r\nGET /metrics HTTP/1.1\r\n\r\n",

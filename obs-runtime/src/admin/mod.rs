@@ -1,4 +1,4 @@
-//! The admin server: `/metrics`, `/health/live` and `/health/ready`.
+//! The admin server: `/metrics`, `/health/live`, `/health/ready` and `/health/startup`.
 //!
 //! It is started with the runtime, on a thread of its own, and listens on `127.0.0.1:9464` unless
 //! [`Builder::admin`](crate::Builder::admin) or the environment says otherwise. An application that has
@@ -44,10 +44,8 @@ pub(crate) use server::serve;
 use access::{Class, Listener, check, current};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::{StatusCode, header};
 use axum::middleware::{Next, from_fn, map_response};
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::response::Response;
 
 /// The endpoints, to mount in a server of the application's own.
 ///
@@ -80,11 +78,9 @@ fn routes() -> Router {
 
 /// What may be open to everybody.
 fn open<S: Clone + Send + Sync + 'static>() -> Router<S> {
-    let router = Router::new()
-        .route("/health/live", get(async || health(true)))
-        .route("/health/ready", get(async || health(crate::setup::ready())));
+    let router = crate::health::routes();
     #[cfg(feature = "prometheus")]
-    let router = router.route("/metrics", get(metrics));
+    let router = router.route("/metrics", axum::routing::get(metrics));
     router
 }
 
@@ -114,25 +110,19 @@ async fn protected(mut response: Response) -> Response {
 #[cfg(feature = "prometheus")]
 async fn metrics(headers: axum::http::HeaderMap) -> Response {
     use crate::metrics::{TextFormat, encode};
+    use axum::http::header;
+    use axum::response::IntoResponse;
     let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     let format = TextFormat::for_accept(accept);
     ([(header::CONTENT_TYPE, format.content_type())], encode(format)).into_response()
-}
-
-/// By the IETF draft on health checks: `pass` or `fail`, and a status code that says the same.
-fn health(passes: bool) -> Response {
-    let (code, body) = if passes {
-        (StatusCode::OK, "{\"status\":\"pass\"}")
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "{\"status\":\"fail\"}")
-    };
-    (code, [(header::CONTENT_TYPE, "application/health+json")], body).into_response()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use axum::body::Body;
+    use axum::http::{StatusCode, header};
+    use axum::routing::get;
     use tower::ServiceExt;
 
     const TOKEN: &str = "0123456789abcdef";

@@ -29,7 +29,11 @@ pub(crate) use fields::{FieldRuns, Fields, Keyed};
 pub(crate) use frame::{Frame, FrameKey, FrameKind};
 pub(crate) use json::unescape;
 #[cfg(feature = "log")]
-pub(crate) use json::{write_formatted, write_integer, write_string};
+pub(crate) use json::write_formatted;
+#[cfg(feature = "health")]
+pub(crate) use json::{write_bool, write_f64};
+#[cfg(any(feature = "log", feature = "health"))]
+pub(crate) use json::{write_integer, write_string};
 pub use keys::{json_key, json_key_text};
 pub(crate) use leaving::Left;
 pub(crate) use notes::{EventFields, Notes, SpanEvent};

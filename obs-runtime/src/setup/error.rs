@@ -33,6 +33,9 @@ pub enum InitError {
         /// The address.
         address: String,
     },
+    /// A function with the attribute `health_check` can't be registered.
+    #[cfg(feature = "health")]
+    HealthCheck(crate::health::RegisterError),
     /// A thread could not be started.
     Thread(std::io::Error),
     /// An exporter could not be built.
@@ -64,6 +67,8 @@ impl fmt::Display for InitError {
                  `builder().admin_token(..)` or OBS_ADMIN_TOKEN, or let everybody see `/metrics` and `/health/*` with \
                  `admin_allow_remote()` or OBS_ADMIN_ALLOW_REMOTE=true, or choose an address such as 127.0.0.1"
             ),
+            #[cfg(feature = "health")]
+            Self::HealthCheck(source) => source.fmt(f),
             Self::Thread(source) => write!(f, "a thread of the runtime can't be started: {source}"),
             Self::Exporter(source) => write!(f, "the exporter can't be built: {source}"),
         }
