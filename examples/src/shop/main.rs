@@ -149,7 +149,7 @@ fn introduce(urls: &[String; 4], admin: Option<SocketAddr>, database: &Path) {
     eprintln!("  database  {}", database.display());
     let gateway = &urls[0];
     eprintln!(
-        "\nEach of them answers /metrics, /health/live, /health/ready and, with ?verbose, what is asked about its health."
+        "\nEach of them answers /metrics, /health/live and /health/ready; admin shows each check with ?verbose."
     );
     eprintln!("\nOrder something, with a request id to look for in the log:\n");
     eprintln!(

@@ -40,7 +40,7 @@
 //! or, as long as nobody has, in one of our own.
 //!
 //! [`report`] is what `/health/live`, `/health/ready` and `/health/startup` answer: 200 or 503, by the checks that are
-//! [critical](CheckBuilder::critical). With `?verbose`, they show every check, by the
+//! [critical](CheckBuilder::critical). With `?verbose`, they show every check to those who [may see everything](crate::admin), by the
 //! [draft of the IETF](https://datatracker.ietf.org/doc/html/draft-inadarei-api-health-check-06). Each check is in
 //! `/metrics` too: `health_check_status`, `health_check_duration_seconds`, `health_check_runs_total` and
 //! `health_check_failures_total`. A line in the log tells of each change, and of nothing else.
