@@ -1,12 +1,33 @@
 //! The admin endpoints: `/metrics`, `/health/live` and `/health/ready`.
 
+#[cfg_attr(not(test), allow(dead_code, reason = "mounted with the access check of `/debug/*`"))]
+mod log_level;
+
 use axum::Router;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::sync::OnceLock;
 use std::thread;
+
+static TOKEN: OnceLock<String> = OnceLock::new();
+
+/// Whoever has this token may change what the service logs.
+pub(crate) fn set_token(token: String) {
+    let _ = TOKEN.set(token);
+}
+
+/// Whether it is the token that was set. One that is empty never is.
+#[cfg_attr(not(feature = "http"), allow(dead_code, reason = "requests come in by its layer"))]
+pub(crate) fn token_matches(token: &[u8]) -> bool {
+    let Some(set) = TOKEN.get().map(String::as_bytes).filter(|set| set.len() == token.len()) else {
+        return false;
+    };
+    // In the same time, wherever they differ.
+    !set.is_empty() && set.iter().zip(token).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
+}
 
 /// The endpoints, to mount in a server of the application's own.
 ///

@@ -61,6 +61,7 @@ pub mod http;
 mod label;
 #[cfg(feature = "log")]
 mod log;
+pub mod log_level;
 mod outcome;
 mod panics;
 pub mod propagation;

@@ -75,13 +75,26 @@ impl Stack {
         frame.shadows |=
             context.shadows || self.shadows(frame.base as usize..start, start..self.fields.len());
         frame.metadata = Some(context.metadata);
-        if let Some(carried) = &context.carried {
-            frame.carry(Arc::clone(carried));
-        } else if context.identity.trace.is_some() {
-            // Another trace has no part in the state of this one.
-            let baggage = self.carried().map(|carried| carried.baggage.clone()).unwrap_or_default();
-            frame.carry(Arc::new(Carried { baggage, ..Carried::default() }));
+        if let Some(carried) = self.carried_in(context) {
+            frame.carry(carried);
         }
         self.push(frame)
+    }
+
+    /// What a request carries inside a context that adds to where this thread is, if it is something else than here.
+    fn carried_in(&self, context: &Span) -> Option<Arc<Carried>> {
+        let here = self.carried().map(Arc::as_ref);
+        let asked = here.and_then(|here| here.asked.clone());
+        match &context.carried {
+            Some(own) if own.asked.is_none() && asked.is_some() => {
+                Some(Arc::new(Carried { asked, ..Carried::clone(own) }))
+            }
+            Some(own) => Some(Arc::clone(own)),
+            // Another trace has no part in the state of this one.
+            None => context.identity.trace.map(|_| {
+                let baggage = here.map(|here| here.baggage.clone()).unwrap_or_default();
+                Arc::new(Carried { baggage, asked, ..Carried::default() })
+            }),
+        }
     }
 }

@@ -4,6 +4,7 @@ use super::environment::{Environment, invalid_filter};
 use super::{Guard, InitError, SERVICE, Service};
 use crate::subscriber::{Filter, ObsSubscriber};
 use crate::trace::Sampler;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tracing_core::Dispatch;
 use tracing_core::subscriber::NoSubscriber;
@@ -66,6 +67,8 @@ pub struct Builder {
     log_output: Option<Box<dyn std::io::Write + Send>>,
     #[cfg(feature = "admin")]
     admin: Admin,
+    #[cfg(feature = "admin")]
+    admin_token: Option<String>,
     #[cfg(feature = "otlp")]
     otlp: super::environment::Choices,
     #[cfg(feature = "otlp")]
@@ -149,6 +152,14 @@ impl Builder {
     #[must_use]
     pub fn admin(mut self, address: std::net::SocketAddr) -> Self {
         self.admin = Admin::At(address);
+        self
+    }
+
+    /// The token of those who may change what the service logs.
+    #[cfg(feature = "admin")]
+    #[must_use]
+    pub fn admin_token(mut self, token: impl Into<String>) -> Self {
+        self.admin_token = Some(token.into());
         self
     }
 
@@ -269,6 +280,8 @@ impl Builder {
         #[cfg(feature = "admin")]
         let listener = listen(&self.admin, &environment)?;
 
+        let filter = Arc::new(filter);
+        crate::subscriber::put(Arc::clone(&filter));
         let _ = SERVICE.set(service);
         clock.into_iter().for_each(crate::clock::choose);
         crate::propagation::allow(self.baggage_fields);
@@ -279,7 +292,7 @@ impl Builder {
         if !layered || self.log_output.is_some() {
             use crate::log::{Output, install_bridge, start};
             if !layered {
-                install_bridge(filter.clone()).map_err(|_| InitError::LoggerInstalled)?;
+                install_bridge().map_err(|_| InitError::LoggerInstalled)?;
             }
             let output = self.log_output.map_or(Output::Stdout, Output::Other);
             start(self.log_format, output).map_err(InitError::Thread)?;
@@ -289,7 +302,7 @@ impl Builder {
             crate::state::set_layered();
         }
         if !layered {
-            tracing_core::dispatcher::set_global_default(Dispatch::new(ObsSubscriber::new(filter.clone())))
+            tracing_core::dispatcher::set_global_default(Dispatch::new(ObsSubscriber))
                 .map_err(|_| InitError::SubscriberInstalled)?;
         }
         crate::subscriber::installed();
@@ -306,6 +319,8 @@ impl Builder {
             outputs.start().map_err(InitError::Thread)?;
         }
         #[cfg(feature = "admin")]
+        self.admin_token.into_iter().for_each(crate::admin::set_token);
+        #[cfg(feature = "admin")]
         let admin_address = match listener {
             Some(listener) => Some(crate::admin::serve(listener).map_err(InitError::Thread)?),
             None => None,
@@ -315,8 +330,9 @@ impl Builder {
         if !disabled {
             crate::panics::install_hook();
             crate::state::start();
-            filter.apply();
+            crate::subscriber::apply();
         }
+        crate::log_level::start(filter);
         Ok(Guard::new(admin_address))
     }
 
