@@ -181,9 +181,25 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn without_a_runtime_there_is_no_level() {
-        let (status, text) = answer("GET", "/debug/log-level", "").await;
+    async fn the_level_is_shown_changed_and_reverted() {
+        const PATH: &str = "/debug/log-level";
+        let (status, text) = answer("GET", PATH, "").await;
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
         assert!(text.contains("not started"), "{text}");
+        crate::log_level::start(std::sync::Arc::default());
+        let ok = |json: &str| (StatusCode::OK, json.to_owned());
+        let configured = r#"{"directives":"info","configured":"info","reverts_in_seconds":null}"#;
+        assert_eq!(answer("GET", PATH, "").await, ok(configured));
+        let permanent = r#"{"directives":"warn","configured":"info","reverts_in_seconds":null}"#;
+        assert_eq!(answer("PUT", PATH, "warn\n").await, ok(permanent));
+        let (status, text) = answer("PUT", &format!("{PATH}?ttl=10m"), "info,shop=debug").await;
+        assert_eq!(status, StatusCode::OK);
+        assert!(
+            text.starts_with(r#"{"directives":"info,shop=debug","configured":"info","reverts_in"#),
+            "{text}"
+        );
+        assert!(!text.contains("null"), "{text}");
+        assert_eq!(answer("DELETE", PATH, "").await, ok(permanent));
+        assert_eq!(answer("DELETE", PATH, "").await, ok(permanent), "there is nothing to revert");
     }
 }
