@@ -255,13 +255,14 @@ fn what_is_not_valid_changes_nothing() {
 #[test]
 fn a_thread_with_another_subscriber_changes_it_for_all_the_same() {
     let turn = turn();
-    tracing::dispatcher::with_default(&Dispatch::none(), || {
-        log_level::set("debug").expect("valid");
-        drop(Context::current().with_log_level(Level::TRACE));
-    });
-    wait_until(|| LevelFilter::current() == LevelFilter::DEBUG);
+    let elsewhere = Dispatch::none();
+    tracing::dispatcher::with_default(&elsewhere, || log_level::set("debug").expect("valid"));
+    assert_eq!(LevelFilter::current(), LevelFilter::DEBUG);
     speaks();
     assert_eq!(messages(turn.lines()), SPOKEN);
+    let ask = || Context::current().with_log_level(Level::TRACE);
+    tracing::dispatcher::with_default(&elsewhere, ask).run(|| tracing::trace!("asked for"));
+    assert_eq!(turn.lines().len(), SPOKEN.len() + 1);
 }
 
 /// All that a request may do, and what each says at DEBUG.
