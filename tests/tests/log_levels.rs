@@ -9,9 +9,10 @@ use axum::http::{HeaderMap, Request, StatusCode};
 use axum::routing::get;
 use obs_runtime::http::{ClientLayer, ServerLayer};
 use obs_runtime::log_level::{self, Error};
-use obs_runtime::{Context, TraceContext, observe, task};
+use obs_runtime::{Context, TraceContext, observe, propagation, task};
 use obs_tests::{DEADLINE, Lines, parse_line};
 use serde_json::Value as Json;
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
@@ -418,6 +419,8 @@ fn a_context_may_ask_whatever_the_filter_says() {
         let caller: TraceContext =
             "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".parse().expect("valid");
         Context::from(caller).run(|| tracing::debug!("in another trace"));
+        let message = HashMap::from([("baggage".to_owned(), "tenant=acme".to_owned())]);
+        propagation::extract(&message).run(|| tracing::debug!("in a message"));
         Context::root().run(|| tracing::error!("of no request"));
         fails().expect_err("fails");
         tracing::info_span!("kept")
@@ -429,9 +432,11 @@ fn a_context_may_ask_whatever_the_filter_says() {
         speaks();
         tracing::warn!("a warning");
     });
-    let mut expected =
-        [&SPOKEN[..], &["with baggage", "in another trace", "fails failed", "in the span", "a warning"]]
-            .concat();
+    let mut expected = [
+        &SPOKEN[..],
+        &["with baggage", "in another trace", "in a message", "fails failed", "in the span", "a warning"],
+    ]
+    .concat();
     expected.sort_unstable();
     assert_eq!(messages(turn.lines()), expected);
     drop(context);

@@ -5,6 +5,7 @@ use super::frame::{FrameKey, FrameKind};
 use super::identity::Identity;
 use super::stack::Stack;
 use super::{Carried, Fields, Span};
+use crate::propagation::TraceState;
 use crate::trace::TraceContext;
 use std::sync::Arc;
 use tracing_core::subscriber::Interest;
@@ -83,18 +84,21 @@ impl Stack {
 
     /// What a request carries inside a context that adds to where this thread is, if it is something else than here.
     fn carried_in(&self, context: &Span) -> Option<Arc<Carried>> {
-        let here = self.carried().map(Arc::as_ref);
-        let asked = here.and_then(|here| here.asked.clone());
         match &context.carried {
-            Some(own) if own.asked.is_none() && asked.is_some() => {
-                Some(Arc::new(Carried { asked, ..Carried::clone(own) }))
-            }
-            Some(own) => Some(Arc::clone(own)),
+            None if context.identity.trace.is_none() => None,
             // Another trace has no part in the state of this one.
-            None => context.identity.trace.map(|_| {
-                let baggage = here.map(|here| here.baggage.clone()).unwrap_or_default();
-                Arc::new(Carried { baggage, asked, ..Carried::default() })
-            }),
+            None => {
+                let here = self.carried().map(|here| Carried::clone(here)).unwrap_or_default();
+                Some(Arc::new(Carried { tracestate: TraceState::default(), ..here }))
+            }
+            Some(own) => {
+                let asked =
+                    self.carried().and_then(|here| here.asked.as_ref()).filter(|_| own.asked.is_none());
+                Some(asked.map_or_else(
+                    || Arc::clone(own),
+                    |asked| Arc::new(Carried { asked: Some(Arc::clone(asked)), ..Carried::clone(own) }),
+                ))
+            }
         }
     }
 }

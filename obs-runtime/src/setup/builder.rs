@@ -109,7 +109,8 @@ impl Builder {
         self
     }
 
-    /// Which log lines are written, as `RUST_LOG` says it: `info,shop=debug,hyper=off`.
+    /// Which log lines are written, as `RUST_LOG` says it: `info,shop=debug,hyper=off`. A running service changes that
+    /// by [`log_level`](crate::log_level).
     #[must_use]
     pub fn log_filter(mut self, directives: impl Into<String>) -> Self {
         self.log_filter = Some(directives.into());
