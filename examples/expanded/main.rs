@@ -65,9 +65,15 @@ mod off;
 #[path = "10_everything_off.expanded.rs"]
 mod off_expanded;
 
+// Without its source beside it: the name of a check is taken once.
+#[rustfmt::skip]
+#[path = "11_health_check.expanded.rs"]
+mod health_expanded;
+
 use futures_core::Stream;
 use futures_executor::block_on;
 use obs_runtime::Label;
+use obs_runtime::health::{self, Probe};
 use obs_runtime::metrics::{TextFormat, encode};
 use std::collections::BTreeMap;
 use std::pin::{Pin, pin};
@@ -135,6 +141,11 @@ fn an_expansion_does_what_its_source_does() {
         assert!(counted(source).values().any(|count| count != "0"), "{source}");
         assert_eq!(counted(source), counted(&format!("{source}_expanded")));
     }
+    let names = |probe| {
+        health::report(probe).checks().iter().map(|check| check.name().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!((names(Probe::Liveness), names(Probe::Readiness)), (vec!["queue".to_owned()], vec![]));
+    assert_eq!(block_on(health_expanded::queue()), Ok(()));
     assert!(counted("off").is_empty() && counted("off_expanded").is_empty());
 
     for (amount, labels) in [

@@ -55,6 +55,7 @@ impl Collector {
 struct Shop {
     child: Child,
     urls: HashMap<String, String>,
+    database: std::path::PathBuf,
     output: Option<std::thread::JoinHandle<String>>,
 }
 
@@ -68,17 +69,20 @@ impl Shop {
             text
         });
         let mut introduction = BufReader::new(child.stderr.take().expect("piped")).lines();
-        let mut urls = HashMap::new();
+        let (mut urls, mut database) = (HashMap::new(), std::path::PathBuf::new());
         for line in introduction.by_ref().map_while(Result::ok) {
             if let Some((name, url)) = line.trim().split_once("http://").filter(|_| line.starts_with("  ")) {
                 urls.insert(name.trim().to_owned(), format!("http://{url}"));
+            }
+            if let Some(path) = line.strip_prefix("  database  ") {
+                database = path.into();
             }
             if line.starts_with("Ctrl-C") {
                 break;
             }
         }
         std::thread::spawn(move || introduction.for_each(drop));
-        Self { child, urls, output: Some(output) }
+        Self { child, urls, database, output: Some(output) }
     }
 
     fn url(&self, service: &str) -> &str {
@@ -87,9 +91,13 @@ impl Shop {
 
     /// Ctrl-C, and what the shop had to say.
     fn close(mut self) -> String {
-        let interrupted = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status();
-        assert!(interrupted.expect("kill runs").success());
+        self.signal("-INT");
         self.wait()
+    }
+
+    fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status();
+        assert!(sent.expect("kill runs").success());
     }
 
     fn wait(&mut self) -> String {
@@ -310,6 +318,81 @@ fn check_spans(spans: &[Span], metrics: &Scrape) {
 
 fn bytes(hex: &str) -> Vec<u8> {
     (0..hex.len()).step_by(2).map(|i| u8::from_str_radix(&hex[i..i + 2], 16).expect("hex")).collect()
+}
+
+/// Until a probe answers that, and what it says then.
+async fn answers(client: &Client, url: &str, status: u16) -> String {
+    let waiting = Instant::now();
+    loop {
+        let answer = client.get(url).send().await.expect("an answer");
+        if answer.status() == status {
+            return answer.text().await.expect("a body");
+        }
+        assert!(waiting.elapsed() < DEADLINE, "{url} does not answer {status}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn readiness_falls_and_recovers_with_the_database() {
+    let shop = Shop::open(&["--no-load", "--port", "0", "--admin", "0"], &[]);
+    let client = Client::builder().no_proxy().timeout(DEADLINE).build().expect("a client");
+    let ready = format!("{}/health/ready?verbose", shop.url("admin"));
+    answers(&client, &ready, 200).await;
+    let elsewhere = shop.database.with_extension("elsewhere");
+    std::fs::rename(&shop.database, &elsewhere).expect("it is there");
+    let report: Json = serde_json::from_str(&answers(&client, &ready, 503).await).expect("JSON");
+    assert_eq!(report["output"], "failing: payments-database");
+    let check = &report["checks"]["payments-database:responseTime"][0];
+    assert!(
+        check["output"].as_str().is_some_and(|why| why.contains("unable to open database file")),
+        "{check}"
+    );
+    answers(&client, &format!("{}/health/live", shop.url("admin")), 200).await;
+    // As bad: a file that is no database.
+    std::fs::write(&shop.database, "these are no pages of SQLite's".repeat(300)).expect("written");
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    let report = answers(&client, &ready, 503).await;
+    assert!(report.contains("file is not a database"), "{report}");
+    std::fs::rename(&elsewhere, &shop.database).expect("it is there");
+    answers(&client, &ready, 200).await;
+    let output = shop.close();
+    let of_check = output.lines().filter(|line| line.contains("\"check\":\"payments-database\""));
+    let said: Vec<Json> = of_check.map(|line| serde_json::from_str(line).expect(line)).collect();
+    let said: Vec<_> = said.iter().map(|line| line["msg"].as_str().expect("text")).collect();
+    assert_eq!(said, ["health check passes", "health check fails", "health check passes again"]);
+}
+
+#[tokio::test]
+async fn told_to_end_it_serves_until_everybody_knows() {
+    let mut shop = Shop::open(&["--no-load", "--port", "0", "--admin", "0", "--drain", "2"], &[]);
+    let client = Client::builder().no_proxy().timeout(DEADLINE).build().expect("a client");
+    let ready = format!("{}/health/ready", shop.url("admin"));
+    answers(&client, &ready, 200).await;
+    shop.signal("-TERM");
+    let told = Instant::now();
+    assert!(answers(&client, &ready, 503).await.contains("ending"));
+    let order = json!({ "user": 1, "method": "bank", "amount": 3000 });
+    let order = client.post(format!("{}/orders", shop.url("gateway"))).json(&order);
+    let answer = order.send().await.expect("still served");
+    assert_eq!(
+        (answer.status().as_u16(), &answer.headers()["connection"]),
+        (200, &"close".parse().expect("valid"))
+    );
+    let output = shop.wait();
+    assert!(told.elapsed() >= Duration::from_secs(2), "it drained");
+    assert!(output.contains("\"msg\":\"told to end\""), "{output}");
+}
+
+#[tokio::test]
+async fn told_twice_it_ends_at_once() {
+    let mut shop = Shop::open(&["--no-load", "--port", "0", "--admin", "0", "--drain", "3600"], &[]);
+    let client = Client::builder().no_proxy().timeout(DEADLINE).build().expect("a client");
+    answers(&client, &format!("{}/health/ready", shop.url("admin")), 200).await;
+    shop.signal("-TERM");
+    answers(&client, &format!("{}/health/ready", shop.url("admin")), 503).await;
+    shop.signal("-TERM");
+    assert_eq!(shop.child.wait().expect("it ends").code(), Some(143));
 }
 
 #[test]

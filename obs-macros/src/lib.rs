@@ -11,6 +11,7 @@ mod context;
 mod errors;
 mod expand;
 mod function;
+mod health;
 mod label;
 mod labels;
 mod model;
@@ -182,6 +183,38 @@ pub fn observe(arguments: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_derive(Label, attributes(label))]
 pub fn derive_label(item: TokenStream) -> TokenStream {
     label::derive(item.into()).into()
+}
+
+/// Makes an async function a health check, which is registered before `main` and runs from the start of the runtime on.
+///
+/// The function takes nothing, and returns `()`, `Health`, or a `Result` of one of these: an `Err` is a failure, as is a
+/// panic. It stays as it is, and can still be called. Checks that need state are closures: see `obs_runtime::health`.
+///
+/// ```
+/// use obs_runtime::health_check;
+///
+/// #[health_check(readiness, critical = false, timeout = "500ms", every = "5s")]
+/// async fn cache() -> Result<(), std::io::Error> {
+///     Ok(())
+/// }
+/// ```
+///
+/// # Arguments
+///
+/// | argument | meaning | default |
+/// |---|---|---|
+/// | `readiness`, `liveness`, `startup` | the probe that it is asked for | `readiness` |
+/// | `name = "…"` | its name in reports and metrics: letters, digits, `_`, `-` and `.`; no two checks have the same | the function's |
+/// | `critical = false` | its failure is `degraded` in the report, and fails no probe | it is critical |
+/// | `timeout = "…"` | a run that takes longer has failed, and is dropped | `"1s"` |
+/// | `every = "…"` | the time from one run to the next, to which up to a tenth is added by chance | `"10s"` |
+/// | `failures = N` | so many runs in a row have to fail before the check does | 2 |
+/// | `successes = N` | so many have to pass before a check that fails passes again | 1 |
+/// | `stale_after = "…"` | a last result that is older counts as a failure | three times `every`, and `timeout` |
+/// | `crate = path` | where `obs_runtime` lives: an absolute path | `::obs_runtime` |
+#[proc_macro_attribute]
+pub fn health_check(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    health::expand(arguments.into(), &item.into()).into()
 }
 
 /// The proc macro behind `obs_runtime::context!`.

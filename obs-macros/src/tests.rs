@@ -1,7 +1,7 @@
 //! The expansion is a pure function, so it is tested as one: `examples/expanded/` holds, beside each
 //! source, exactly what the macros make of it. `BLESS=1 cargo test -p obs-macros` refreshes them.
 
-use crate::{expand, label};
+use crate::{expand, health, label};
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 use std::path::{Path, PathBuf};
@@ -89,15 +89,19 @@ fn expand_file(source: &str) -> String {
 
 fn expand_item(item: Item) -> TokenStream {
     match item {
-        Item::Fn(mut function) => match take_observe(&mut function.attrs) {
+        Item::Fn(mut function) => match take(&mut function.attrs, "observe") {
             Some(arguments) => expand::observe(&arguments, &function.into_token_stream()),
+            None if function.attrs.iter().any(|attribute| attribute.path().is_ident("health_check")) => {
+                let arguments = take(&mut function.attrs, "health_check").unwrap_or_default();
+                health::expand(arguments, &function.into_token_stream())
+            }
             None => function.into_token_stream(),
         },
-        Item::Impl(mut block) => match take_observe(&mut block.attrs) {
+        Item::Impl(mut block) => match take(&mut block.attrs, "observe") {
             Some(arguments) => expand::observe(&arguments, &block.into_token_stream()),
             None => block.into_token_stream(),
         },
-        Item::Trait(mut block) => match take_observe(&mut block.attrs) {
+        Item::Trait(mut block) => match take(&mut block.attrs, "observe") {
             Some(arguments) => expand::observe(&arguments, &block.into_token_stream()),
             None => block.into_token_stream(),
         },
@@ -116,8 +120,8 @@ fn expand_item(item: Item) -> TokenStream {
     }
 }
 
-fn take_observe(attributes: &mut Vec<Attribute>) -> Option<TokenStream> {
-    let at = attributes.iter().position(|attribute| attribute.path().is_ident("observe"))?;
+fn take(attributes: &mut Vec<Attribute>, name: &str) -> Option<TokenStream> {
+    let at = attributes.iter().position(|attribute| attribute.path().is_ident(name))?;
     Some(match attributes.remove(at).meta {
         Meta::List(list) => list.tokens,
         _ => TokenStream::new(),

@@ -4,7 +4,7 @@
 mod log_level;
 
 use axum::Router;
-use axum::http::{StatusCode, header};
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use std::io;
@@ -35,9 +35,7 @@ pub(crate) fn token_matches(token: &[u8]) -> bool {
 /// let app: axum::Router = axum::Router::new().merge(obs_runtime::admin::router());
 /// ```
 pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
-    let router = Router::new()
-        .route("/health/live", get(async || health(true)))
-        .route("/health/ready", get(async || health(crate::setup::ready())));
+    let router = crate::health::routes();
     #[cfg(feature = "prometheus")]
     let router = router.route("/metrics", get(metrics));
     router
@@ -49,17 +47,6 @@ async fn metrics(headers: axum::http::HeaderMap) -> Response {
     let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     let format = TextFormat::for_accept(accept);
     ([(header::CONTENT_TYPE, format.content_type())], encode(format)).into_response()
-}
-
-/// By the IETF draft on health checks: `pass` or `fail`, and a status code that says the same.
-fn health(passes: bool) -> Response {
-    let (code, body) = if passes {
-        (StatusCode::OK, "{\"status\":\"pass\"}")
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "{\"status\":\"fail\"}")
-    };
-    let headers = [(header::CONTENT_TYPE, "application/health+json"), (header::CACHE_CONTROL, "no-store")];
-    (code, headers, body).into_response()
 }
 
 /// Serves the endpoints on a thread with an async runtime of its own, so that they answer while the

@@ -24,6 +24,7 @@
 //! |---|---|---|
 //! | `log` | log lines on stdout, records of the `log` crate included | yes |
 //! | `prometheus` | [`metrics`]: a `prometheus-client` registry and its text | yes |
+//! | `health` | [`health`]: checks, and [`lifecycle`]: from the start to the end | with `admin` |
 //! | `admin` | [`admin`]: a server for `/metrics` and `/health/*` | yes |
 //! | `tokio` | [`task`]: tasks that take the context along | with `admin` |
 //! | `rayon` | [`rayon`]: the same for its threads | no |
@@ -56,9 +57,13 @@ mod carry;
 mod clock;
 mod context;
 mod export;
+#[cfg(feature = "health")]
+pub mod health;
 #[cfg(feature = "http")]
 pub mod http;
 mod label;
+#[cfg(feature = "health")]
+pub mod lifecycle;
 #[cfg(feature = "log")]
 mod log;
 pub mod log_level;
@@ -71,6 +76,7 @@ mod site;
 mod state;
 mod store;
 mod subscriber;
+mod time;
 mod trace;
 
 pub use bounded::Bounded;
@@ -84,6 +90,8 @@ pub use export::otlp::{OtlpCompression, OtlpProtocol};
 pub use label::Label;
 #[cfg(feature = "log")]
 pub use log::Format as LogFormat;
+#[cfg(feature = "health")]
+pub use obs_macros::health_check;
 pub use obs_macros::{Label, observe};
 pub use outcome::Outcome;
 pub use setup::{Builder, Flushed, Guard, InitError, builder, flush, init};

@@ -1,6 +1,8 @@
 //! All that generated code may name. Not for use by hand: it changes without notice.
 #![allow(missing_docs, reason = "documented where they are defined")]
 
+#[cfg(feature = "health")]
+pub use crate::__obs_health_check as health_check;
 pub use crate::__obs_json_key as json_key;
 pub use crate::__obs_names as names;
 pub use crate::__obs_outcome as outcome;
@@ -9,6 +11,8 @@ pub use crate::__obs_site as site;
 pub use crate::call::{Call, Made, Running, Streamed};
 use crate::context::{FrameKey, with_stack};
 pub use crate::context::{json_key, json_key_text};
+#[cfg(feature = "health")]
+pub use crate::health::{CHECKS, Declared as DeclaredCheck, Probe, Spec as CheckSpec, run as run_check};
 pub use crate::label::{Dimension, LabelIndex, MetricLabel, Values, nth, values};
 pub use crate::outcome::{DisplayRef, ErrorRef, Verdict, kind_of, none_fails, probe};
 pub use crate::site::{SITES, Site, Slo, SpanKind, Spec};
@@ -16,6 +20,8 @@ use crate::{Context, Entered, subscriber};
 pub use core::marker::Sized;
 pub use core::option::Option;
 pub use core::primitive::{u8, usize};
+#[cfg(feature = "health")]
+pub use core::time::Duration;
 pub use core::{concat, file, line, module_path};
 pub use linkme;
 pub use obs_macros::context;

@@ -1,7 +1,7 @@
 //! Users, orders and payments in SQLite. Each function is one statement, observed.
 
 use obs_runtime::observe;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use serde::Serialize;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -36,6 +36,13 @@ impl Database {
         // A shop that is closed is gone, its orders included.
         connection.pragma_update(None, "synchronous", "OFF")?;
         Ok(Self(Arc::new(Mutex::new(connection))))
+    }
+
+    /// Looks whether the file is there, and is a database with payments in it. On a connection of its own: one that is
+    /// open would not notice that the file is gone.
+    pub(crate) fn check(path: &Path) -> rusqlite::Result<()> {
+        let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        connection.query_row("SELECT count(*) FROM payments", [], |_| Ok(()))
     }
 
     /// Runs a statement without holding up the other tasks of this thread.

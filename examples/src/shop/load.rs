@@ -14,7 +14,7 @@ const PATIENT: Duration = Duration::from_secs(10);
 const AT_ONCE: usize = 32;
 
 /// Makes the requests that the options ask for. Without load, or without an end to it, never returns.
-pub(crate) async fn run(gateway: String, options: &Options) {
+pub(crate) async fn run(gateway: String, options: Options) {
     if !options.load {
         return std::future::pending().await;
     }

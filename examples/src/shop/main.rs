@@ -5,6 +5,7 @@
 
 mod database;
 mod gateway;
+mod health;
 mod http;
 mod load;
 mod options;
@@ -16,18 +17,20 @@ mod users;
 
 use database::Database;
 use http::Client;
+use obs_runtime::Guard;
+use obs_runtime::lifecycle::{self, Serve, Served};
 use options::{Only, Options};
 use services::{NAMES, bind, listen, routes};
 use std::error::Error;
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::{oneshot, watch};
-use tokio::task::JoinSet;
+use tokio::sync::oneshot;
 
-/// How long requests in flight may take to finish after Ctrl-C.
+/// How long requests under way may take to finish at the end, and then log lines and spans to be written.
 const DRAIN: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
@@ -51,21 +54,20 @@ fn run() -> Result<(), Box<dyn Error>> {
         return tokio.block_on(processes::run(&options));
     }
     let observed = start(&options)?;
-    tokio.block_on(async {
+    let served = tokio.block_on(async {
         match &options.only {
-            Some(only) => serve_one(only, &options).await,
-            None => serve_all(&options, observed.admin_address()).await,
+            Some(only) => serve_one(observed, only, &options).await,
+            None => serve_all(observed, &options).await,
         }
     })?;
-    let flushed = observed.shutdown(DRAIN);
-    if !flushed.spans {
+    if !served.flushed.spans {
         eprintln!("shop: the collector did not take the last spans in time");
     }
     Ok(())
 }
 
 /// Starts the runtime.
-fn start(options: &Options) -> Result<obs_runtime::Guard, obs_runtime::InitError> {
+fn start(options: &Options) -> Result<Guard, obs_runtime::InitError> {
     let name = options.only.as_ref().map_or("shop", |only| only.service.as_str());
     let mut runtime = obs_runtime::builder()
         .service_name(name)
@@ -82,8 +84,8 @@ fn start(options: &Options) -> Result<obs_runtime::Guard, obs_runtime::InitError
     runtime.init()
 }
 
-/// Runs the four services until Ctrl-C, or until the load has made its requests.
-async fn serve_all(options: &Options, admin: Option<SocketAddr>) -> Result<(), Box<dyn Error>> {
+/// Runs the four services until the shop is told to close, or the load has made its requests.
+async fn serve_all(observed: Guard, options: &Options) -> Result<Served, Box<dyn Error>> {
     let directory = tempfile::tempdir()?;
     let path = directory.path().join("shop.db");
     Database::create(&path)?;
@@ -93,18 +95,15 @@ async fn serve_all(options: &Options, admin: Option<SocketAddr>) -> Result<(), B
         *port = listener.local_addr()?.port();
     }
     let urls = options.urls(ports);
-    introduce(&urls, admin);
-    let until = async {
-        tokio::select! {
-            () = interrupted() => {}
-            () = load::run(urls[0].clone(), options) => {}
-        }
-    };
-    serve(NAMES.into_iter().zip(listeners).collect(), &path, &urls, until).await
+    introduce(&urls, observed.admin_address(), &path);
+    let load = load::run(urls[0].clone(), options.clone());
+    let services = NAMES.into_iter().zip(listeners).collect();
+    let serve = serve(observed, services, &path, &urls)?;
+    Ok(serve.drain(options.drain).until(load).await?)
 }
 
 /// Runs one service until whoever started it closes this process's standard input.
-async fn serve_one(only: &Only, options: &Options) -> Result<(), Box<dyn Error>> {
+async fn serve_one(observed: Guard, only: &Only, options: &Options) -> Result<Served, Box<dyn Error>> {
     let urls = options.urls(only.ports);
     let place = NAMES.iter().position(|name| *name == only.service);
     let place = place.ok_or_else(|| format!("there is no service {:?}", only.service))?;
@@ -115,69 +114,31 @@ async fn serve_one(only: &Only, options: &Options) -> Result<(), Box<dyn Error>>
         let _ = std::io::stdin().read_to_end(&mut Vec::new());
         closed.send(())
     });
-    let until = async {
-        // Ctrl-C on a terminal reaches every process at once, and this one is to wait for its turn.
-        let ignored = async {
-            loop {
-                interrupted().await;
-            }
-        };
-        tokio::select! {
-            _ = is_closed => {}
-            () = ignored => {}
-        }
-    };
-    serve(vec![(NAMES[place], listener)], &only.database, &urls, until).await
+    // Ctrl-C on a terminal reaches every process at once, and this one is to wait for its turn.
+    tokio::spawn(lifecycle::terminated());
+    let serve = serve(observed, vec![(NAMES[place], listener)], &only.database, &urls)?;
+    Ok(serve.no_signals().until(async { _ = is_closed.await }).await?)
 }
 
-/// Serves until told otherwise, and then what is under way.
-async fn serve(
+/// The services, with what they need and what is asked about their health.
+fn serve(
+    observed: Guard,
     services: Vec<(&'static str, TcpListener)>,
-    database: &std::path::Path,
+    path: &Path,
     urls: &[String; 4],
-    until: impl Future<Output = ()>,
-) -> Result<(), Box<dyn Error>> {
-    let (database, client) = (Database::open(database)?, Client::new()?);
-    let (stop, stopped) = watch::channel(());
-    let mut servers = JoinSet::new();
-    for (name, listener) in services {
-        let Some(routes) = routes(name, &database, &client, urls) else { continue };
-        let mut stopped = stopped.clone();
-        let server = axum::serve(listener, http::serve(routes));
-        servers.spawn(async move {
-            server.with_graceful_shutdown(async move { while stopped.changed().await.is_ok() {} }).await
-        });
-    }
-    drop(stopped);
-    until.await;
-    drop(stop);
-    let drained = tokio::time::timeout(DRAIN, async { while servers.join_next().await.is_some() {} });
-    if drained.await.is_err() {
-        tracing::warn!("some requests did not finish in time");
-    }
-    Ok(())
-}
-
-/// Until Ctrl-C, or the signal that a container is stopped with.
-async fn interrupted() {
-    #[cfg(unix)]
-    let terminated = async {
-        use tokio::signal::unix::{SignalKind, signal};
-        match signal(SignalKind::terminate()) {
-            Ok(mut signal) => signal.recv().await,
-            Err(_) => std::future::pending().await,
-        }
-    };
-    #[cfg(not(unix))]
-    let terminated = std::future::pending::<Option<()>>();
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminated => {}
-    }
+) -> Result<Serve, Box<dyn Error>> {
+    let (database, client) = (Database::open(path)?, Client::new()?);
+    health::register(services.iter().map(|(name, _)| *name), path)?;
+    let mut served = services.into_iter().filter_map(|(name, listener)| {
+        Some((listener, http::serve(routes(name, &database, &client, urls)?)))
+    });
+    let (listener, router) = served.next().ok_or("there is nothing to serve")?;
+    let first = observed.serve(listener, router).finish_within(DRAIN).flush_within(DRAIN);
+    Ok(served.fold(first, |serve, (listener, router)| serve.and(listener, router)))
 }
 
 /// Says on standard error where to look; standard output is for log lines alone.
-fn introduce(urls: &[String; 4], admin: Option<SocketAddr>) {
+fn introduce(urls: &[String; 4], admin: Option<SocketAddr>, database: &Path) {
     eprintln!("The shop is open.\n");
     for (name, url) in NAMES.iter().zip(urls) {
         eprintln!("  {name:<9} {url}");
@@ -185,13 +146,17 @@ fn introduce(urls: &[String; 4], admin: Option<SocketAddr>) {
     if let Some(admin) = admin {
         eprintln!("  admin     http://{admin}");
     }
+    eprintln!("  database  {}", database.display());
     let gateway = &urls[0];
-    eprintln!("\nEach of them answers /metrics, /health/live and /health/ready.");
+    eprintln!(
+        "\nEach of them answers /metrics, /health/live, /health/ready and, with ?verbose, what is asked about its health."
+    );
     eprintln!("\nOrder something, with a request id to look for in the log:\n");
     eprintln!(
         "  curl -i {gateway}/orders -H 'content-type: application/json' -H 'x-request-id: my-first-order' \\"
     );
     eprintln!("       -d '{{\"user\": 1, \"method\": \"card\", \"amount\": 4200}}'");
     eprintln!("\nAmounts over 10000 are declined, \"bank\" with 777 gets no answer, 1313 meets a bug.");
+    eprintln!("Move the database away, and /health/ready fails until it is back.");
     eprintln!("Ctrl-C closes the shop.\n");
 }

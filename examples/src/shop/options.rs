@@ -3,6 +3,7 @@
 use lexopt::{Arg, Parser, ValueExt};
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 /// What `--help` prints.
 pub(crate) const HELP: &str = "\
@@ -14,6 +15,7 @@ Usage: shop [OPTIONS]
   --rate N       requests a second, 1 to 100 (default: 5)
   --no-load      make no requests
   --port N       the gateway's port, the others' follow; 0 takes any free ones (default: 8080)
+  --drain N      seconds for which requests are still taken after SIGTERM (default: 5)
   --admin N      the admin server's port (default: 9464)
   --otlp URL     send spans and log lines to this collector, such as http://127.0.0.1:4318
   --users URL    ask this user service in the place of the shop's own
@@ -28,6 +30,7 @@ pub(crate) struct Options {
     pub(crate) requests: Option<u64>,
     pub(crate) rate: u32,
     pub(crate) port: u16,
+    pub(crate) drain: Duration,
     pub(crate) admin: Option<u16>,
     pub(crate) otlp: Option<String>,
     pub(crate) users: Option<String>,
@@ -68,6 +71,7 @@ impl Options {
             requests: None,
             rate: 5,
             port: 8080,
+            drain: Duration::from_secs(5),
             admin: None,
             otlp: None,
             users: None,
@@ -87,6 +91,7 @@ impl Options {
                 }
                 Arg::Long("no-load") => options.load = false,
                 Arg::Long("port") => options.port = number(&mut arguments, "--port")?,
+                Arg::Long("drain") => options.drain = Duration::from_secs(number(&mut arguments, "--drain")?),
                 Arg::Long("admin") => options.admin = Some(number(&mut arguments, "--admin")?),
                 Arg::Long("otlp") => options.otlp = Some(arguments.value()?.string()?),
                 Arg::Long("users") => options.users = Some(arguments.value()?.string()?),

@@ -3,7 +3,8 @@
 use crate::database::Database;
 use crate::options::{Only, Options};
 use crate::services::{NAMES, listen};
-use crate::{interrupted, introduce, load};
+use crate::{introduce, load};
+use obs_runtime::lifecycle;
 use std::error::Error;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, Stdio};
@@ -34,10 +35,10 @@ pub(crate) async fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     }
     wait_until_ready(&ports).await?;
     let urls = options.urls(ports);
-    introduce(&urls, None);
+    introduce(&urls, None, &database);
     tokio::select! {
-        () = interrupted() => {}
-        () = load::run(urls[0].clone(), options) => {}
+        _ = lifecycle::terminated() => {}
+        () = load::run(urls[0].clone(), options.clone()) => {}
         () = any_has_ended(&mut services) => eprintln!("shop: a service has ended; closing the others"),
     }
     // The gateway first, so that what is under way finds those behind it.

@@ -24,12 +24,12 @@ pub(crate) fn write_integer(out: &mut Vec<u8>, number: impl itoa::Integer) {
 }
 
 /// Appends a number; JSON has no words for the infinite and the undefined, which are strings.
-pub(super) fn write_f64(out: &mut Vec<u8>, number: f64) {
+pub(crate) fn write_f64(out: &mut Vec<u8>, number: f64) {
     let quote = if number.is_finite() { "" } else { "\"" };
     let _ = write!(Unescaped(out), "{quote}{number:?}{quote}");
 }
 
-pub(super) fn write_bool(out: &mut Vec<u8>, value: bool) {
+pub(crate) fn write_bool(out: &mut Vec<u8>, value: bool) {
     out.extend_from_slice(if value { b"true" } else { b"false" });
 }
 

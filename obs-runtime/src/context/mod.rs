@@ -28,10 +28,12 @@ pub(crate) use fields::left_out;
 pub(crate) use fields::{FieldRuns, Fields, Keyed};
 pub(crate) use frame::{Frame, FrameKey, FrameKind};
 pub(crate) use json::unescape;
-#[cfg(any(feature = "log", feature = "admin"))]
-pub(crate) use json::write_string;
 #[cfg(feature = "log")]
-pub(crate) use json::{write_formatted, write_integer};
+pub(crate) use json::write_formatted;
+#[cfg(feature = "health")]
+pub(crate) use json::{write_bool, write_f64};
+#[cfg(any(feature = "log", feature = "health"))]
+pub(crate) use json::{write_integer, write_string};
 pub use keys::{json_key, json_key_text};
 pub(crate) use leaving::Left;
 pub(crate) use notes::{EventFields, Notes, SpanEvent};

@@ -91,6 +91,58 @@ impl Collector for Health {
     }
 }
 
+/// Each health check: how it stands, and how its runs went.
+#[cfg(feature = "health")]
+#[derive(Debug)]
+pub(super) struct Checks;
+
+#[cfg(feature = "health")]
+impl Collector for Checks {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        use crate::health::{Status, all};
+        type Pick = fn(&(u64, u64)) -> u64;
+        let now = std::time::Instant::now();
+        let checks: Vec<_> = all()
+            .iter()
+            .map(|check| {
+                let labels = [("check", check.spec.name.clone()), ("probe", check.spec.probe.name().into())];
+                (labels, check.standing(now), check.counts())
+            })
+            .collect();
+        if checks.is_empty() {
+            return Ok(());
+        }
+        let help = "How a health check stands: one of its series is 1";
+        let mut metric = encoder.encode_descriptor("health_check_status", help, None, MetricType::Gauge)?;
+        for ([check, probe], standing, _) in &checks {
+            for status in [Status::Pass, Status::Warn, Status::Fail] {
+                let labels = [check.clone(), probe.clone(), ("status", status.as_str().into())];
+                let gauge = ConstGauge::new(i64::from(standing.status == status));
+                gauge.encode(metric.encode_family(&labels)?)?;
+            }
+        }
+        let help = "How long the last run of a health check took";
+        let mut metric =
+            encoder.encode_descriptor("health_check_duration_seconds", help, None, MetricType::Gauge)?;
+        for (labels, standing, _) in &checks {
+            if let Some(run) = &standing.last {
+                ConstGauge::new(run.took.as_secs_f64()).encode(metric.encode_family(labels)?)?;
+            }
+        }
+        let counters: [(&str, &str, Pick); 2] = [
+            ("health_check_runs", "Runs of a health check", |counts| counts.0),
+            ("health_check_failures", "Runs of a health check that failed", |counts| counts.1),
+        ];
+        for (name, help, pick) in counters {
+            let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            for (labels, _, counts) in &checks {
+                ConstCounter::new(pick(counts)).encode(metric.encode_family(labels)?)?;
+            }
+        }
+        Ok(())
+    }
+}
+
 fn counter(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) -> fmt::Result {
     let counter = ConstCounter::new(value);
     counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)

@@ -1,6 +1,8 @@
 //! What became of batches: counted for each signal, and said when it changes.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+#[cfg(feature = "health")]
+use std::time::Duration;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 const TARGET: &str = "obs_runtime::export";
@@ -27,6 +29,8 @@ struct Tally {
     sending: AtomicBool,
     failures: AtomicU64,
     last_success_millis: AtomicU64,
+    /// Since when no batch was taken, although there were some; 0 where the last was taken.
+    failing_since_millis: AtomicU64,
     dropped: AtomicU64,
 }
 
@@ -36,6 +40,7 @@ impl Tally {
             sending: AtomicBool::new(false),
             failures: AtomicU64::new(0),
             last_success_millis: AtomicU64::new(0),
+            failing_since_millis: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
         }
     }
@@ -110,12 +115,26 @@ impl Signal {
         self.tally().failures.load(Ordering::Relaxed)
     }
 
+    /// How long batches have failed, if the last one has.
+    #[cfg(feature = "health")]
+    pub(crate) fn failing_for(self) -> Duration {
+        match self.tally().failing_since_millis.load(Ordering::Relaxed) {
+            0 => Duration::ZERO,
+            since => Duration::from_millis(unix_millis().saturating_sub(since)),
+        }
+    }
+
     /// When a batch was last taken, in Unix time; 0 if never.
     pub(crate) fn last_success_seconds(self) -> f64 {
         #[allow(clippy::cast_precision_loss, reason = "milliseconds fit for as long as this will run")]
         let millis = self.tally().last_success_millis.load(Ordering::Relaxed) as f64;
         millis / 1_000.0
     }
+}
+
+fn unix_millis() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    u64::try_from(now).unwrap_or(u64::MAX)
 }
 
 /// Counts what became of the batches of one signal, and logs when that changes: not each time.
@@ -156,9 +175,8 @@ impl Reporter {
 
     fn taken(&self, items: u64, refused: u64, remark: &str) -> Said {
         let Self { signal, to: endpoint, last } = self;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-        let now = u64::try_from(now).unwrap_or(u64::MAX);
-        signal.tally().last_success_millis.store(now, Ordering::Relaxed);
+        signal.tally().last_success_millis.store(unix_millis(), Ordering::Relaxed);
+        signal.tally().failing_since_millis.store(0, Ordering::Relaxed);
         if *last == Said::Lost {
             tracing::info!(target: TARGET, endpoint, "{} are exported again", signal.items());
         }
@@ -190,6 +208,8 @@ impl Reporter {
     fn lost(&self, items: u64, error: &str) -> Said {
         let Self { signal, to: endpoint, last } = self;
         signal.tally().failures.fetch_add(1, Ordering::Relaxed);
+        let since = &signal.tally().failing_since_millis;
+        let _ = since.compare_exchange(0, unix_millis(), Ordering::Relaxed, Ordering::Relaxed);
         signal.dropped(items);
         if *last != Said::Lost {
             tracing::warn!(

@@ -1,5 +1,7 @@
 //! Metrics for Prometheus: the registry, and its text.
 
+#[cfg(feature = "health")]
+use super::collectors::Checks;
 use super::collectors::{Health, Objectives};
 use super::store_text;
 use super::text_format::to_prometheus_text;
@@ -12,6 +14,8 @@ static REGISTRY: LazyLock<Mutex<Registry>> = LazyLock::new(|| {
     let mut registry = Registry::default();
     registry.register_collector(Box::new(Objectives));
     registry.register_collector(Box::new(Health));
+    #[cfg(feature = "health")]
+    registry.register_collector(Box::new(Checks));
     Mutex::new(registry)
 });
 

@@ -7,7 +7,6 @@ mod output;
 #[cfg(feature = "otlp")]
 pub(crate) mod records;
 mod text;
-mod time;
 mod writer;
 
 pub(crate) use bridge::{install as install_bridge, set_most_verbose};
@@ -18,12 +17,12 @@ use crate::clock::{self, Anchor};
 use crate::context::{EventFields, Fields, Stack, with_stack, write_integer, write_string};
 use crate::label::LabelTexts;
 use crate::subscriber;
+use crate::time::Stamp;
 use crate::trace::{Attribute, Attributes, SpanError};
 use line::{Line, Parts};
 use std::cell::RefCell;
 use std::fmt;
 use std::num::NonZeroU64;
-use time::Stamp;
 use tracing_core::{Event, Level};
 
 /// What is needed to put a line together, kept from one line to the next.

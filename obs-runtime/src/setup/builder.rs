@@ -243,7 +243,7 @@ impl Builder {
     /// Starts the runtime: from here on annotated functions are observed.
     ///
     /// # Errors
-    /// A setting with a value that it does not take, an address that is in use, another `tracing`
+    /// A setting with a value that it does not take, two health checks of one name, an address that is in use, another `tracing`
     /// subscriber or `log` logger that is installed already, or a second start.
     pub fn init(self) -> Result<Guard, InitError> {
         if STARTED.swap(true, Ordering::SeqCst) {
@@ -274,6 +274,8 @@ impl Builder {
         let propagators = environment.propagators()?;
         let clock = environment.clock()?;
         let service = self.service(&environment)?;
+        #[cfg(feature = "health")]
+        crate::health::verify().map_err(InitError::HealthCheck)?;
         #[cfg(feature = "otlp")]
         let limits = super::limits::from(&environment)?;
         #[cfg(feature = "otlp")]
@@ -334,6 +336,8 @@ impl Builder {
             crate::subscriber::apply();
         }
         crate::log_level::start(filter);
+        #[cfg(feature = "health")]
+        crate::health::start();
         Ok(Guard::new(admin_address))
     }
 

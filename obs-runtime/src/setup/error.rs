@@ -28,6 +28,9 @@ pub enum InitError {
         /// Why not.
         source: std::io::Error,
     },
+    /// A function with the attribute `health_check` can't be registered.
+    #[cfg(feature = "health")]
+    HealthCheck(crate::health::RegisterError),
     /// A thread could not be started.
     Thread(std::io::Error),
     /// An exporter could not be built.
@@ -53,6 +56,8 @@ impl fmt::Display for InitError {
                 "the admin server can't listen on {address}: {source}; choose another with \
                  `builder().admin(..)` or OTEL_EXPORTER_PROMETHEUS_PORT, or `no_admin()`"
             ),
+            #[cfg(feature = "health")]
+            Self::HealthCheck(source) => source.fmt(f),
             Self::Thread(source) => write!(f, "a thread of the runtime can't be started: {source}"),
             Self::Exporter(source) => write!(f, "the exporter can't be built: {source}"),
         }

@@ -1,19 +1,10 @@
 //! The end of a runtime: what is under way is written and sent, within a deadline.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long the guard waits when it is dropped.
 const DROP_DEADLINE: Duration = Duration::from_secs(5);
-
-static READY: AtomicBool = AtomicBool::new(false);
-
-/// Whether the service takes traffic: from the start of the runtime to the beginning of its end.
-#[cfg(feature = "admin")]
-pub(crate) fn ready() -> bool {
-    READY.load(Ordering::Relaxed)
-}
 
 /// Keeps the runtime's promise to lose nothing at the end: hold it in `main`.
 ///
@@ -42,7 +33,6 @@ pub struct Flushed {
 
 impl Guard {
     pub(super) fn new(admin_address: Option<SocketAddr>) -> Self {
-        READY.store(true, Ordering::Relaxed);
         Self { open: true, admin_address }
     }
 
@@ -61,7 +51,8 @@ impl Guard {
 
     fn end(&mut self, deadline: Duration) -> Flushed {
         self.open = false;
-        READY.store(false, Ordering::Relaxed);
+        #[cfg(feature = "health")]
+        crate::lifecycle::end();
         let flushed = flush_until(deadline, true);
         #[cfg(feature = "log")]
         crate::log::close();

@@ -13,8 +13,6 @@ mod resource;
 
 pub use builder::{Builder, builder, init};
 pub use error::InitError;
-#[cfg(feature = "admin")]
-pub(crate) use guard::ready;
 pub use guard::{Flushed, Guard, flush};
 
 use std::sync::OnceLock;
@@ -30,10 +28,16 @@ pub(crate) struct Service {
 
 static SERVICE: OnceLock<Service> = OnceLock::new();
 
+/// What the process calls itself: nothing before the start.
+#[cfg(any(feature = "prometheus", feature = "health"))]
+pub(crate) fn service() -> Service {
+    SERVICE.get().cloned().unwrap_or_default()
+}
+
 /// The labels of `build_info`.
 #[cfg(feature = "prometheus")]
 pub(crate) fn build_labels() -> Vec<(&'static str, String)> {
-    let service = SERVICE.get().cloned().unwrap_or_default();
+    let service = service();
     [
         ("service_name", service.name),
         ("service_version", service.version),

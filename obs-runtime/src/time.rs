@@ -6,16 +6,16 @@ const NANOS: u64 = 1_000_000_000;
 const FRACTION: std::ops::Range<usize> = 20..26;
 
 /// The last stamp made.
-pub(super) struct Stamp {
+pub(crate) struct Stamp {
     second: u64,
     text: [u8; 27],
 }
 
 impl Stamp {
-    pub(super) const NONE: Self = Self { second: u64::MAX, text: *b"0000-00-00T00:00:00.000000Z" };
+    pub(crate) const NONE: Self = Self { second: u64::MAX, text: *b"0000-00-00T00:00:00.000000Z" };
 
     /// The stamp of a moment, to the microsecond.
-    pub(super) fn of(&mut self, unix_nanos: u64) -> &[u8] {
+    pub(crate) fn of(&mut self, unix_nanos: u64) -> &[u8] {
         let second = unix_nanos / NANOS;
         if second != self.second {
             self.second = second;
@@ -35,6 +35,13 @@ impl Stamp {
         digits(&mut self.text[FRACTION], unix_nanos % NANOS / 1_000);
         &self.text
     }
+}
+
+/// One stamp alone.
+#[cfg(feature = "health")]
+pub(crate) fn rfc3339(unix_nanos: u64) -> String {
+    let mut stamp = Stamp::NONE;
+    String::from_utf8_lossy(stamp.of(unix_nanos)).into_owned()
 }
 
 fn digits(out: &mut [u8], mut number: u64) {
