@@ -34,6 +34,12 @@ use tracing_core::span::Id;
 use tracing_core::subscriber::Interest;
 pub use tracing_core::{Kind, Level, Metadata};
 
+/// What the fuzzer feeds: the admin server, by the bytes of one connection.
+#[cfg(all(fuzzing, feature = "admin"))]
+pub fn feed_admin(input: &[u8]) {
+    crate::admin::fuzz::feed(input);
+}
+
 /// The text of a label's value.
 pub type LabelText = std::borrow::Cow<'static, str>;
 

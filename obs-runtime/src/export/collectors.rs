@@ -65,6 +65,15 @@ impl Collector for Health {
                 ConstCounter::new(count).encode(metric.encode_family(&[("header", header)])?)?;
             }
         }
+        #[cfg(feature = "admin")]
+        {
+            let help = "Requests and connections that the admin endpoints refused";
+            let name = "obs_admin_requests_refused";
+            let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            for (reason, count) in crate::admin::refused() {
+                ConstCounter::new(count).encode(metric.encode_family(&[("reason", reason)])?)?;
+            }
+        }
         #[cfg(feature = "log")]
         counter(
             encoder,

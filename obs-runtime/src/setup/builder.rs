@@ -1,5 +1,7 @@
 //! Configuration in code, and the start.
 
+#[cfg(feature = "admin")]
+use super::admin::{Admin, Place, listen};
 use super::environment::{Environment, invalid_filter};
 use super::{Guard, InitError, SERVICE, Service};
 use crate::subscriber::{Filter, ObsSubscriber};
@@ -39,6 +41,8 @@ pub fn builder() -> Builder {
 /// | [`resource`](Self::resource) | `OTEL_RESOURCE_ATTRIBUTES` | none |
 /// | [`log_filter`](Self::log_filter) | `RUST_LOG` | `info` |
 /// | [`admin`](Self::admin) | `OTEL_EXPORTER_PROMETHEUS_HOST`, `OTEL_EXPORTER_PROMETHEUS_PORT` | `127.0.0.1:9464` |
+/// | [`admin_token`](Self::admin_token) | `OBS_ADMIN_TOKEN` | none |
+/// | [`admin_allow_remote`](Self::admin_allow_remote) | `OBS_ADMIN_ALLOW_REMOTE` | `false` |
 /// | [`sampler`](Self::sampler) | `OTEL_TRACES_SAMPLER`, `OTEL_TRACES_SAMPLER_ARG` | `parentbased_always_on` |
 /// | [`otlp_endpoint`](Self::otlp_endpoint) | `OTEL_EXPORTER_OTLP_ENDPOINT` | no export |
 /// | [`otlp_protocol`](Self::otlp_protocol) | `OTEL_EXPORTER_OTLP_PROTOCOL` | `http/protobuf` |
@@ -67,21 +71,10 @@ pub struct Builder {
     log_output: Option<Box<dyn std::io::Write + Send>>,
     #[cfg(feature = "admin")]
     admin: Admin,
-    #[cfg(feature = "admin")]
-    admin_token: Option<String>,
     #[cfg(feature = "otlp")]
     otlp: super::environment::Choices,
     #[cfg(feature = "otlp")]
     exporter: Option<Box<dyn crate::export::spans::Exporter>>,
-}
-
-#[cfg(feature = "admin")]
-#[derive(Default)]
-enum Admin {
-    #[default]
-    Environment,
-    At(std::net::SocketAddr),
-    Off,
 }
 
 /// There is one runtime to a process.
@@ -148,19 +141,12 @@ impl Builder {
         self
     }
 
-    /// Where the admin server listens. Anyone who reaches it may read all of it.
+    /// Where the admin server listens. An address that other machines reach takes a
+    /// [token](Self::admin_token) or [leave for all](Self::admin_allow_remote).
     #[cfg(feature = "admin")]
     #[must_use]
     pub fn admin(mut self, address: std::net::SocketAddr) -> Self {
-        self.admin = Admin::At(address);
-        self
-    }
-
-    /// The token of those who may change what the service logs.
-    #[cfg(feature = "admin")]
-    #[must_use]
-    pub fn admin_token(mut self, token: impl Into<String>) -> Self {
-        self.admin_token = Some(token.into());
+        self.admin.place = Place::At(address);
         self
     }
 
@@ -168,7 +154,25 @@ impl Builder {
     #[cfg(feature = "admin")]
     #[must_use]
     pub fn no_admin(mut self) -> Self {
-        self.admin = Admin::Off;
+        self.admin.place = Place::Off;
+        self
+    }
+
+    /// The secret that admin endpoints take, as `Authorization: Bearer TOKEN`: at least 16 visible ASCII
+    /// characters. Who may see what, with it and without, is at [`admin`](crate::admin#who-may-see-what).
+    #[cfg(feature = "admin")]
+    #[must_use]
+    pub fn admin_token(mut self, token: impl Into<String>) -> Self {
+        self.admin.token = Some(token.into());
+        self
+    }
+
+    /// Lets everybody who reaches the admin server see `/metrics` and `/health/*`, on any address and
+    /// without a token. Nothing else.
+    #[cfg(feature = "admin")]
+    #[must_use]
+    pub fn admin_allow_remote(mut self) -> Self {
+        self.admin.allow_remote = true;
         self
     }
 
@@ -281,7 +285,9 @@ impl Builder {
         #[cfg(feature = "otlp")]
         let outputs = super::outputs::Outputs::prepare(self.exporter, &self.otlp, &environment, &service)?;
         #[cfg(feature = "admin")]
-        let listener = listen(&self.admin, &environment)?;
+        let (admin_address, policy) = self.admin.resolve(&environment)?;
+        #[cfg(feature = "admin")]
+        let listener = admin_address.map(listen).transpose()?;
 
         let filter = Arc::new(filter);
         crate::subscriber::put(Arc::clone(&filter));
@@ -322,12 +328,9 @@ impl Builder {
             outputs.start().map_err(InitError::Thread)?;
         }
         #[cfg(feature = "admin")]
-        self.admin_token.into_iter().for_each(crate::admin::set_token);
+        crate::admin::install(policy);
         #[cfg(feature = "admin")]
-        let admin_address = match listener {
-            Some(listener) => Some(crate::admin::serve(listener).map_err(InitError::Thread)?),
-            None => None,
-        };
+        let admin_address = listener.map(crate::admin::serve).transpose().map_err(InitError::Thread)?;
         #[cfg(not(feature = "admin"))]
         let admin_address = None;
         if !disabled {
@@ -374,20 +377,4 @@ impl std::fmt::Debug for Builder {
             .field("log_filter", &self.log_filter)
             .finish_non_exhaustive()
     }
-}
-
-#[cfg(feature = "admin")]
-fn listen(admin: &Admin, environment: &Environment<'_>) -> Result<Option<std::net::TcpListener>, InitError> {
-    use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-    const DEFAULT_PORT: u16 = 9464;
-    let host = environment.admin_host()?.unwrap_or(Ipv4Addr::LOCALHOST.into());
-    let port = environment.admin_port()?.unwrap_or(DEFAULT_PORT);
-    let address = match admin {
-        Admin::Off => return Ok(None),
-        Admin::At(address) => *address,
-        Admin::Environment => SocketAddr::new(host, port),
-    };
-    TcpListener::bind(address)
-        .map(Some)
-        .map_err(|source| InitError::Address { address: address.to_string(), source })
 }

@@ -28,6 +28,11 @@ pub enum InitError {
         /// Why not.
         source: std::io::Error,
     },
+    /// Other machines would reach the admin server, and nothing says who may see what.
+    AdminOpen {
+        /// The address.
+        address: String,
+    },
     /// A function with the attribute `health_check` can't be registered.
     #[cfg(feature = "health")]
     HealthCheck(crate::health::RegisterError),
@@ -55,6 +60,12 @@ impl fmt::Display for InitError {
                 f,
                 "the admin server can't listen on {address}: {source}; choose another with \
                  `builder().admin(..)` or OTEL_EXPORTER_PROMETHEUS_PORT, or `no_admin()`"
+            ),
+            Self::AdminOpen { address } => write!(
+                f,
+                "on {address} other machines would reach the admin server, and it has no token; set one with \
+                 `builder().admin_token(..)` or OBS_ADMIN_TOKEN, or let everybody see `/metrics` and `/health/*` with \
+                 `admin_allow_remote()` or OBS_ADMIN_ALLOW_REMOTE=true, or choose an address such as 127.0.0.1"
             ),
             #[cfg(feature = "health")]
             Self::HealthCheck(source) => source.fmt(f),

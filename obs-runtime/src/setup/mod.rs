@@ -1,5 +1,7 @@
 //! Starting the runtime: configuration from code and environment, and the guard that ends it.
 
+#[cfg(feature = "admin")]
+mod admin;
 mod builder;
 mod environment;
 mod error;

@@ -45,9 +45,12 @@ impl<'a> Environment<'a> {
         })
     }
 
+    fn flag(&self, name: &'static str) -> Result<Option<bool>, InitError> {
+        self.parsed(name, "`true` or `false`", |value| value.to_ascii_lowercase().parse().ok())
+    }
+
     pub(super) fn sdk_disabled(&self) -> Result<bool, InitError> {
-        let parse = |value: &str| value.to_ascii_lowercase().parse().ok();
-        Ok(self.parsed("OTEL_SDK_DISABLED", "`true` or `false`", parse)?.unwrap_or(false))
+        Ok(self.flag("OTEL_SDK_DISABLED")?.unwrap_or(false))
     }
 
     /// Which headers carry what is known of a request, besides its id: the trace, and baggage.
@@ -94,6 +97,17 @@ impl<'a> Environment<'a> {
     #[cfg(feature = "admin")]
     pub(super) fn admin_port(&self) -> Result<Option<u16>, InitError> {
         self.parsed("OTEL_EXPORTER_PROMETHEUS_PORT", "a port, 0 to 65535", |value| value.parse().ok())
+    }
+
+    #[cfg(feature = "admin")]
+    pub(super) fn admin_token(&self) -> Result<Option<crate::admin::Token>, InitError> {
+        let name = "OBS_ADMIN_TOKEN";
+        self.get(name).map(|token| super::admin::checked(name, &token)).transpose()
+    }
+
+    #[cfg(feature = "admin")]
+    pub(super) fn admin_allow_remote(&self) -> Result<Option<bool>, InitError> {
+        self.flag("OBS_ADMIN_ALLOW_REMOTE")
     }
 
     pub(super) fn sampler(&self) -> Result<Option<Sampler>, InitError> {
