@@ -116,7 +116,7 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         #[cfg(feature = "admin")]
-        let level = super::log_level::take(request.headers_mut());
+        let level = super::log_level::take(request.headers_mut(), crate::admin::token_matches);
         if !crate::state::running() {
             // Nothing is observed, and what the request brought goes on to the next all the same.
             let context = self.layer.context(request.headers(), None).0;
