@@ -386,6 +386,31 @@ fn a_request_that_may_not_is_like_any_other_and_nobody_learns_of_tokens() {
     assert!(!RUNTIME.lines.text().contains("a-token"), "no line has a token");
 }
 
+#[tokio::test]
+async fn the_level_is_changed_over_http_by_whoever_has_the_token() {
+    let turn = turn();
+    let ask = async |method: &str, path: &str, body: &str, token: &str| {
+        let request = Request::builder().method(method).uri(path.to_owned());
+        let request = request.header("authorization", format!("Bearer {token}"));
+        let request = request.body(Body::from(body.to_owned())).expect("a request");
+        let response = obs_runtime::admin::router::<()>().oneshot(request).await.expect("infallible");
+        let status = response.status();
+        let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.expect("a body");
+        (status, String::from_utf8(body.to_vec()).expect("UTF-8"))
+    };
+    let refused = ask("PUT", "/debug/log-level", "debug", "a-token-that-nobody-may-sea").await;
+    assert_eq!(refused.0, StatusCode::UNAUTHORIZED);
+    assert_eq!(log_level::current().expect("started").directives, "info");
+    let changed = ask("PUT", "/debug/log-level?ttl=1h", "debug", TOKEN).await;
+    assert_eq!(changed.0, StatusCode::OK, "{}", changed.1);
+    speaks();
+    let reverted = ask("DELETE", "/debug/log-level", "", TOKEN).await;
+    let json = r#"{"directives":"info","configured":"info","reverts_in_seconds":null}"#;
+    assert_eq!(reverted, (StatusCode::OK, json.to_owned()));
+    speaks();
+    assert_eq!(messages(turn.lines()), SPOKEN);
+}
+
 #[test]
 fn a_request_that_is_cancelled_asks_no_longer() {
     let turn = turn();
