@@ -66,6 +66,7 @@ mod label;
 pub mod lifecycle;
 #[cfg(feature = "log")]
 mod log;
+pub mod log_level;
 mod outcome;
 mod panics;
 pub mod propagation;

@@ -1,11 +1,15 @@
 //! What is known of an observed function at compile time: one static each.
 
+mod mode;
+
+pub(crate) use mode::Mode;
+
 use crate::label::{Dimension, LabelTexts, MetricLabel, push_texts, values, with_absent};
 use crate::store::Shape;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU8, Ordering};
-use tracing_core::subscriber::Interest;
-use tracing_core::{Callsite, Level, LevelFilter, Metadata};
+use mode::Decided;
+use std::sync::atomic::AtomicU8;
+use std::sync::{Mutex, OnceLock};
+use tracing_core::{Level, LevelFilter, Metadata};
 
 /// All observed functions of the program, put together by the linker.
 #[linkme::distributed_slice]
@@ -172,18 +176,6 @@ setters! {
     no_log() log = false;
 }
 
-/// Bits of a site's mode.
-mod mode {
-    /// Calls are observed.
-    pub(super) const ON: u8 = 1;
-    /// They are on their thread's stack.
-    pub(super) const FRAME: u8 = 2;
-    /// They have spans of their own.
-    pub(super) const SPAN: u8 = 4;
-    /// Those that return have a line.
-    pub(super) const LINES: u8 = 8;
-}
-
 /// An observed function.
 #[derive(Debug)]
 pub struct Site {
@@ -192,12 +184,12 @@ pub struct Site {
     /// The names of its fields as JSON keys, see [`json_key`](crate::context::json_key).
     pub(crate) keys: &'static [&'static str],
     shape: OnceLock<Shape>,
-    /// What is to be done for a call, see [`mode`]. Nothing until a runtime starts.
+    /// What is to be done for a call, see [`Mode`]. Nothing until a runtime starts.
     mode: AtomicU8,
-    /// The same if there is no subscriber but ours.
-    by_filter: AtomicU8,
-    /// The most verbose level that the log filter lets through for this function, as a number.
+    /// The most verbose level that the log filter lets through for this function, as a number, and in the upper half
+    /// the one that anybody has asked for.
     verbosity: AtomicU8,
+    decided: Mutex<Decided>,
 }
 
 impl Site {
@@ -210,8 +202,8 @@ impl Site {
             keys,
             shape: OnceLock::new(),
             mode: AtomicU8::new(0),
-            by_filter: AtomicU8::new(0),
             verbosity: AtomicU8::new(0),
+            decided: Mutex::new(Decided::NOTHING),
         }
     }
 
@@ -239,77 +231,6 @@ impl Site {
         let widened: Vec<Dimension> = self.spec.result_labels.iter().map(with_absent).collect();
         push_texts(&mut texts, self.spec.result_labels, &widened, result);
         texts
-    }
-
-    /// From now on calls are observed as far as the log filter lets them be: lines up to a level, and the span or not.
-    pub(crate) fn set_filter(&self, verbosity: LevelFilter, span: bool) {
-        self.verbosity.store(filter_number(verbosity), Ordering::Relaxed);
-        let (spec, logs) = (&self.spec, |level| self.spec.log && self.logs(level));
-        let slow = spec.slow_nanos < u64::MAX && logs(Level::WARN);
-        // Of a function whose level is off, failures are told, and nothing else is worth a call's while.
-        let lines = logs(spec.ok_level)
-            || slow
-            || (spec.fallible && logs(spec.err_level))
-            || (span && logs(Level::ERROR));
-        let span = span && spec.span;
-        let bits = [
-            (spec.metrics, mode::ON),
-            (span || lines, mode::ON | mode::FRAME),
-            (span, mode::SPAN),
-            (logs(spec.ok_level), mode::LINES),
-        ];
-        let mode = bits.iter().filter(|(set, _)| *set).fold(0, |mode, (_, bit)| mode | bit);
-        self.by_filter.store(mode, Ordering::Relaxed);
-        self.mode.store(mode, Ordering::Relaxed);
-    }
-
-    #[inline]
-    fn has(&self, bit: u8) -> bool {
-        self.mode.load(Ordering::Relaxed) & bit != 0
-    }
-
-    /// Whether calls are observed at all.
-    #[inline]
-    #[must_use]
-    pub fn on(&self) -> bool {
-        self.has(mode::ON)
-    }
-
-    /// Whether calls have a frame on their thread's stack.
-    #[inline]
-    pub(crate) fn has_frame(&self) -> bool {
-        self.has(mode::FRAME)
-    }
-
-    /// Whether calls get a span of their own.
-    #[inline]
-    pub(crate) fn spans(&self) -> bool {
-        self.has(mode::SPAN)
-    }
-
-    /// Whether calls that return, and are not slow, have a log line.
-    #[inline]
-    pub(crate) fn logs_ok(&self) -> bool {
-        self.has(mode::LINES)
-    }
-
-    /// Whether a log line of this level would be written.
-    #[inline]
-    pub(crate) fn logs(&self, level: Level) -> bool {
-        level_number(level) <= self.verbosity.load(Ordering::Relaxed)
-    }
-}
-
-/// A foreign subscriber may ask for the callsite; what it answers is asked again at each call. Of a function that is
-/// off, `tracing` says whether any subscriber wants it all the same.
-impl Callsite for Site {
-    fn set_interest(&self, interest: Interest) {
-        let wanted = if interest.is_never() { 0 } else { mode::ON | mode::FRAME };
-        self.mode.store(self.by_filter.load(Ordering::Relaxed) | wanted, Ordering::Relaxed);
-    }
-
-    fn metadata(&self) -> &Metadata<'_> {
-        &self.metadata
     }
 }
 

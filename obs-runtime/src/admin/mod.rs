@@ -35,6 +35,7 @@ mod access;
 mod client;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
+mod log_level;
 mod refusal;
 mod server;
 
@@ -66,7 +67,7 @@ pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
 /// Whether somebody has shown the token that is set, in a time that does not tell how much of it was
 /// right. Without one, nobody has.
 #[cfg_attr(
-    not(test),
+    not(any(test, feature = "http")),
     expect(dead_code, reason = "for the HTTP layers, where a header may ask for more lines")
 )]
 pub(crate) fn token_matches(presented: &[u8]) -> bool {
@@ -88,7 +89,7 @@ fn open<S: Clone + Send + Sync + 'static>(listener: Listener) -> Router<S> {
 
 /// What is below `/debug/`, and never open to everybody.
 fn debug<S: Clone + Send + Sync + 'static>() -> Router<S> {
-    Router::new()
+    log_level::routes()
 }
 
 /// Routes in a server of the application's own that are not open to everybody.

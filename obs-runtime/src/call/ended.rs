@@ -148,13 +148,15 @@ impl Ended<'_> {
         details: &Details,
     ) -> Option<Failure> {
         let (error, level) = (error?, self.level());
+        // Asks the stack, so before that is taken.
+        let logs = self.logs(level);
         with_stack(|stack| {
             if matches!(self.end, End::Panic) && stack.panic().is_none() {
                 // Of a panic that did not say anything, who knows whether it is the same.
                 return None;
             }
             if matches!(self.end, End::Panic | End::Cancelled) {
-                let below = stack.fell(frame, &error.text, self.logs(level));
+                let below = stack.fell(frame, &error.text, logs);
                 return below.then(|| Failure::new(&error.text, level));
             }
             failures.append(&mut stack.take_failures(frame));

@@ -4,7 +4,7 @@ use super::ended::{Details, End, Ended};
 use crate::context::{Failures, Fields, FrameKey, FrameKind, Keyed, Notes, Span, with_stack};
 use crate::label::{LabelIndex, Values};
 use crate::outcome::{ErrorRef, Verdict};
-use crate::site::Site;
+use crate::site::{Mode, Site};
 use crate::store::{self, FunctionCells, Shape, outcome};
 use crate::subscriber::{self, Foreign};
 use crate::{busy, clock, state, trace};
@@ -55,22 +55,37 @@ impl Live {
     /// Begins the call.
     #[inline]
     pub(super) fn begin(site: &'static Site, labels: LabelIndex, values: &[&dyn Value]) -> Option<Self> {
-        if site.has_frame() {
-            Self::begin_on_stack(site, labels, values)
+        let mode = site.mode();
+        if mode.has_frame() {
+            Self::begin_on_stack(site, mode, labels, values)
         } else {
             Self::begin_in(site, labels, Open::Nowhere, None)
         }
     }
 
     #[inline(never)]
-    fn begin_on_stack(site: &'static Site, labels: LabelIndex, values: &[&dyn Value]) -> Option<Self> {
+    fn begin_on_stack(
+        site: &'static Site,
+        mode: Mode,
+        labels: LabelIndex,
+        values: &[&dyn Value],
+    ) -> Option<Self> {
         if busy::is_busy() {
             return None;
+        }
+        if mode.if_asked() && !subscriber::anything_asked() {
+            return Self::begin_unasked(site, labels);
         }
         let span = Self::open(site, values);
         let shown = state::layered() && site.spec.span && matches!(span, Open::Frame(_));
         let beside = shown.then(|| Box::new(Foreign::open_beside(site, values)));
         Self::begin_in(site, labels, span, beside)
+    }
+
+    /// Begins a call that only others, elsewhere, have asked for lines of.
+    #[cold]
+    fn begin_unasked(site: &'static Site, labels: LabelIndex) -> Option<Self> {
+        if site.spec.metrics { Self::begin_in(site, labels, Open::Nowhere, None) } else { None }
     }
 
     #[inline(always)]

@@ -11,7 +11,7 @@ pub use future::InContext;
 
 use crate::context::{Carried, Fields, FrameKey, Span, with_stack};
 use crate::propagation::TraceState;
-use crate::subscriber;
+use crate::subscriber::{self, Asked};
 use crate::trace::TraceContext;
 use std::fmt;
 use std::marker::PhantomData;
@@ -137,6 +137,32 @@ impl Context {
     /// ```
     #[must_use]
     pub fn with_baggage(self, name: &str, value: &str) -> Self {
+        self.carrying(|carried| {
+            carried.baggage.set(name, value);
+        })
+    }
+
+    /// The same, with log lines up to that level written inside whatever the filter says: those of observed calls,
+    /// of plain `tracing` and of `log`, in spawned tasks too if the context is taken along. Nothing changes
+    /// outside, nor which spans there are.
+    ///
+    /// As long as there is such a context, everybody's lines up to that level are looked at, so it is for the request
+    /// that is to be understood, and not for all. [`http::ServerLayer`](crate::http) enters one where a request asks
+    /// for it and may.
+    ///
+    /// ```
+    /// use obs_runtime::Context;
+    ///
+    /// # fn import(file: &str) {}
+    /// Context::current().with_log_level(tracing::Level::DEBUG).run(|| import("the file that makes trouble"));
+    /// ```
+    #[must_use]
+    pub fn with_log_level(self, level: tracing::Level) -> Self {
+        self.carrying(|carried| carried.asked = Some(Asked::new(level)))
+    }
+
+    /// The same with something else than is carried here, or in it.
+    fn carrying(self, change: impl FnOnce(&mut Carried)) -> Self {
         let current = || with_stack(|stack| stack.carried().cloned()).flatten();
         let carried = match &self.0 {
             None => current(),
@@ -152,7 +178,7 @@ impl Context {
             // What is around belongs to another trace.
             carried.tracestate = TraceState::default();
         }
-        carried.baggage.set(name, value);
+        change(&mut carried);
         match self.0 {
             None if carried.is_empty() => Self(None),
             None => {

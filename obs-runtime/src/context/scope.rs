@@ -5,6 +5,7 @@ use super::frame::{FrameKey, FrameKind};
 use super::identity::Identity;
 use super::stack::Stack;
 use super::{Carried, Fields, Span};
+use crate::propagation::TraceState;
 use crate::trace::TraceContext;
 use std::sync::Arc;
 use tracing_core::subscriber::Interest;
@@ -75,13 +76,29 @@ impl Stack {
         frame.shadows |=
             context.shadows || self.shadows(frame.base as usize..start, start..self.fields.len());
         frame.metadata = Some(context.metadata);
-        if let Some(carried) = &context.carried {
-            frame.carry(Arc::clone(carried));
-        } else if context.identity.trace.is_some() {
-            // Another trace has no part in the state of this one.
-            let baggage = self.carried().map(|carried| carried.baggage.clone()).unwrap_or_default();
-            frame.carry(Arc::new(Carried { baggage, ..Carried::default() }));
+        if let Some(carried) = self.carried_in(context) {
+            frame.carry(carried);
         }
         self.push(frame)
+    }
+
+    /// What a request carries inside a context that adds to where this thread is, if it is something else than here.
+    fn carried_in(&self, context: &Span) -> Option<Arc<Carried>> {
+        match &context.carried {
+            None if context.identity.trace.is_none() => None,
+            // Another trace has no part in the state of this one.
+            None => {
+                let here = self.carried().map(|here| Carried::clone(here)).unwrap_or_default();
+                Some(Arc::new(Carried { tracestate: TraceState::default(), ..here }))
+            }
+            Some(own) => {
+                let asked =
+                    self.carried().and_then(|here| here.asked.as_ref()).filter(|_| own.asked.is_none());
+                Some(asked.map_or_else(
+                    || Arc::clone(own),
+                    |asked| Arc::new(Carried { asked: Some(Arc::clone(asked)), ..Carried::clone(own) }),
+                ))
+            }
+        }
     }
 }

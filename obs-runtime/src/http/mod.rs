@@ -31,7 +31,7 @@
 //! | metric | `http_server_request_duration_seconds`, `.._calls_total`, `.._calls_in_flight` | `http_client_request_..` |
 //! | labels | `http_request_method`, `http_route`, `http_response_status_class`, `outcome` | `http_request_method`, `server_address`, `http_response_status_class`, `outcome` |
 //! | failed | status 5xx, or no response | status 4xx or 5xx, or no response |
-//! | headers in | `traceparent`, `tracestate`, `baggage`, `x-request-id` | |
+//! | headers in | `traceparent`, `tracestate`, `baggage`, `x-request-id`, `x-log-level` | |
 //! | headers out | `x-request-id`, `traceresponse` | `traceparent`, `tracestate`, `baggage`, `x-request-id` |
 //!
 //! Spans' names and attributes follow the [OpenTelemetry conventions for
@@ -45,6 +45,12 @@
 //! matched, the 65th route and methods that HTTP does not define count as `other`. A scanner makes no
 //! series.
 //!
+//! **More log lines of one request.** With the feature `admin`, a request that has the token of the admin endpoints in
+//! `x-log-level-token` and a level such as `debug` in `x-log-level` has all its lines up to that level written
+//! whatever the filter says, as in [`Context::with_log_level`](crate::Context::with_log_level). Other requests are
+//! not touched. With another token, or none, it is a request like any other. The handler sees no token, so none is
+//! sent on.
+//!
 //! **Requests are timed to the end of the response's body.** A server whose client hangs up before that
 //! has a request with the outcome `cancelled`; a client that drops a response without reading all of it
 //! has had its answer.
@@ -53,6 +59,8 @@ mod body;
 mod client;
 mod exchange;
 mod labels;
+#[cfg(feature = "admin")]
+mod log_level;
 #[cfg(feature = "reqwest")]
 pub mod reqwest;
 mod server;

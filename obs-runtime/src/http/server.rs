@@ -115,6 +115,8 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        #[cfg(feature = "admin")]
+        let level = super::log_level::take(request.headers_mut(), crate::admin::token_matches);
         if !crate::state::running() {
             // Nothing is observed, and what the request brought goes on to the next all the same.
             let context = self.layer.context(request.headers(), None).0;
@@ -123,6 +125,11 @@ where
         }
         let request_id = request_id_of(request.headers()).unwrap_or_else(new_request_id);
         let (context, caller) = self.layer.context(request.headers(), Some(&request_id));
+        #[cfg(feature = "admin")]
+        let context = match level {
+            Some(level) => context.with_log_level(level),
+            None => context,
+        };
         let (mut exchange, trace) = context.run(|| self.layer.begin(&request, caller)).unzip();
         let trace = trace.flatten();
         let request_id = HeaderValue::from_str(&request_id).ok();

@@ -3,33 +3,43 @@
 use super::write;
 use crate::clock;
 use crate::context::write_formatted;
-use crate::subscriber::Filter;
+use crate::subscriber;
 use log::{LevelFilter, Log, Metadata, Record, SetLoggerError};
+use std::sync::atomic::{AtomicBool, Ordering};
 use tracing_core::Level;
 
 #[derive(Debug)]
-struct Bridge {
-    filter: Filter,
-}
+struct Bridge;
+
+/// Whether the logger of the process is ours.
+static INSTALLED: AtomicBool = AtomicBool::new(false);
 
 /// Takes the records of the `log` crate from now on.
-pub(crate) fn install(filter: Filter) -> Result<(), SetLoggerError> {
-    let most_verbose = match filter.most_verbose() {
+pub(crate) fn install() -> Result<(), SetLoggerError> {
+    log::set_logger(&Bridge)?;
+    INSTALLED.store(true, Ordering::Relaxed);
+    set_most_verbose(subscriber::most_verbose());
+    Ok(())
+}
+
+/// From now on no more verbose records come, if they come to us.
+pub(crate) fn set_most_verbose(level: tracing_core::LevelFilter) {
+    if !INSTALLED.load(Ordering::Relaxed) {
+        return;
+    }
+    log::set_max_level(match level {
         tracing_core::LevelFilter::OFF => LevelFilter::Off,
         tracing_core::LevelFilter::ERROR => LevelFilter::Error,
         tracing_core::LevelFilter::WARN => LevelFilter::Warn,
         tracing_core::LevelFilter::INFO => LevelFilter::Info,
         tracing_core::LevelFilter::DEBUG => LevelFilter::Debug,
         _ => LevelFilter::Trace,
-    };
-    log::set_boxed_logger(Box::new(Bridge { filter }))?;
-    log::set_max_level(most_verbose);
-    Ok(())
+    });
 }
 
 impl Log for Bridge {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        self.filter.enables(metadata.target(), level(metadata.level()))
+        subscriber::logs(metadata.target(), level(metadata.level()))
     }
 
     fn log(&self, record: &Record<'_>) {

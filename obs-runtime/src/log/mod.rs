@@ -9,7 +9,7 @@ pub(crate) mod records;
 mod text;
 mod writer;
 
-pub(crate) use bridge::install as install_bridge;
+pub(crate) use bridge::{install as install_bridge, set_most_verbose};
 pub use line::Format;
 pub(crate) use writer::{Output, close, dropped, flush, start};
 

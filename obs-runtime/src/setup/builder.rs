@@ -6,6 +6,7 @@ use super::environment::{Environment, invalid_filter};
 use super::{Guard, InitError, SERVICE, Service};
 use crate::subscriber::{Filter, ObsSubscriber};
 use crate::trace::Sampler;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tracing_core::Dispatch;
 use tracing_core::subscriber::NoSubscriber;
@@ -101,7 +102,8 @@ impl Builder {
         self
     }
 
-    /// Which log lines are written, as `RUST_LOG` says it: `info,shop=debug,hyper=off`.
+    /// Which log lines are written, as `RUST_LOG` says it: `info,shop=debug,hyper=off`. A running service changes that
+    /// by [`log_level`](crate::log_level).
     #[must_use]
     pub fn log_filter(mut self, directives: impl Into<String>) -> Self {
         self.log_filter = Some(directives.into());
@@ -287,6 +289,8 @@ impl Builder {
         #[cfg(feature = "admin")]
         let listener = admin_address.map(listen).transpose()?;
 
+        let filter = Arc::new(filter);
+        crate::subscriber::put(Arc::clone(&filter));
         let _ = SERVICE.set(service);
         clock.into_iter().for_each(crate::clock::choose);
         crate::propagation::allow(self.baggage_fields);
@@ -297,7 +301,7 @@ impl Builder {
         if !layered || self.log_output.is_some() {
             use crate::log::{Output, install_bridge, start};
             if !layered {
-                install_bridge(filter.clone()).map_err(|_| InitError::LoggerInstalled)?;
+                install_bridge().map_err(|_| InitError::LoggerInstalled)?;
             }
             let output = self.log_output.map_or(Output::Stdout, Output::Other);
             start(self.log_format, output).map_err(InitError::Thread)?;
@@ -307,7 +311,7 @@ impl Builder {
             crate::state::set_layered();
         }
         if !layered {
-            tracing_core::dispatcher::set_global_default(Dispatch::new(ObsSubscriber::new(filter.clone())))
+            tracing_core::dispatcher::set_global_default(Dispatch::new(ObsSubscriber))
                 .map_err(|_| InitError::SubscriberInstalled)?;
         }
         crate::subscriber::installed();
@@ -332,8 +336,9 @@ impl Builder {
         if !disabled {
             crate::panics::install_hook();
             crate::state::start();
-            filter.apply();
+            crate::subscriber::apply();
         }
+        crate::log_level::start(filter);
         #[cfg(feature = "health")]
         crate::health::start();
         Ok(Guard::new(admin_address))

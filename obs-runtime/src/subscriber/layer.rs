@@ -1,6 +1,6 @@
 //! A layer for a `tracing-subscriber` stack of the application's own.
 
-use super::{follows_from, happened, spans};
+use super::{follows_from, force, happened, spans};
 use crate::site::Site;
 use crate::{busy, state};
 use std::collections::HashMap;
@@ -34,7 +34,8 @@ use tracing_subscriber::registry::LookupSpan;
 ///
 /// Metrics, traces and context are as ever. Log lines are the stack's: what the runtime has to say of a call that
 /// ended is an event with the target of the function, so filters and formats are those of the other layers. The
-/// runtime writes lines itself only if it is given a [`log_output`](crate::Builder::log_output).
+/// runtime writes lines itself only if it is given a [`log_output`](crate::Builder::log_output), and of the stack's
+/// events those that its own filter lets through.
 #[must_use]
 pub fn layer() -> Layer {
     Layer(())
@@ -90,8 +91,12 @@ where
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
-        if state::running() && !busy::is_busy() {
-            happened(event, event.parent().and_then(|parent| ours(parent, &context)));
+        if !state::running() || busy::is_busy() {
+            return;
+        }
+        let parent = event.parent().and_then(|parent| ours(parent, &context));
+        if force::hears(event, parent) {
+            happened(event, parent);
         }
     }
 

@@ -1,13 +1,19 @@
 //! Our own `tracing::Subscriber`: every span and event of the process, third-party crates included.
 
+mod asked;
 mod filter;
+mod force;
 mod foreign;
 #[cfg(feature = "layer")]
 mod layer;
 mod notes;
 mod spans;
 
-pub(crate) use filter::Filter;
+pub(crate) use asked::{Asked, anything_here as anything_asked, here as asked_here};
+pub(crate) use filter::{Filter, InvalidDirectives};
+#[cfg(feature = "log")]
+pub(crate) use force::logs;
+pub(crate) use force::{apply, most_verbose, put, refresh, refresh_here, spawn};
 pub(crate) use foreign::Foreign;
 #[cfg(feature = "layer")]
 pub(crate) use layer::say;
@@ -27,15 +33,7 @@ use tracing_core::{Dispatch, Event, LevelFilter, Metadata, Subscriber};
 
 /// The subscriber that [`init`](crate::init) installs.
 #[derive(Debug)]
-pub(crate) struct ObsSubscriber {
-    filter: Filter,
-}
-
-impl ObsSubscriber {
-    pub(crate) fn new(filter: Filter) -> Self {
-        Self { filter }
-    }
-}
+pub(crate) struct ObsSubscriber;
 
 /// Where `tracing` keeps the process' default subscriber, once that is ours.
 static DEFAULT: AtomicPtr<Dispatch> = AtomicPtr::new(std::ptr::null_mut());
@@ -76,15 +74,15 @@ fn is_one_of_ours(dispatch: &Dispatch) -> bool {
 
 impl Subscriber for ObsSubscriber {
     fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
-        if self.enabled(metadata) { Interest::always() } else { Interest::never() }
+        force::interest(metadata)
     }
 
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        if metadata.is_span() { self.filter.spans(metadata) } else { self.filter.logs(metadata) }
+        force::enabled(metadata)
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
-        Some(self.filter.most_verbose())
+        Some(most_verbose())
     }
 
     fn new_span(&self, attributes: &Attributes<'_>) -> Id {
@@ -101,7 +99,10 @@ impl Subscriber for ObsSubscriber {
     }
 
     fn event(&self, event: &Event<'_>) {
-        happened(event, event.parent().map(Id::into_non_zero_u64));
+        let parent = event.parent().map(Id::into_non_zero_u64);
+        if force::hears_enabled(event, parent) {
+            happened(event, parent);
+        }
     }
 
     fn enter(&self, id: &Id) {

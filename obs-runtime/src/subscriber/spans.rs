@@ -12,8 +12,8 @@ use sharded_slab::{Clear, Config, Pool};
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
-use tracing_core::Metadata;
 use tracing_core::span::{Attributes, Id, Record};
+use tracing_core::{Level, Metadata};
 
 static SPANS: LazyLock<Pool<Slot, SlabConfig>> = LazyLock::new(Pool::new_with_config);
 
@@ -212,6 +212,12 @@ pub(crate) fn take_notes(id: NonZeroU64) -> Notes {
 /// The place of a span in its trace.
 pub(super) fn trace_of(id: NonZeroU64) -> Option<TraceContext> {
     SPANS.get(key(id)?)?.span.as_ref()?.identity.trace
+}
+
+/// The level that was asked for where a span is.
+pub(super) fn asked_of(id: NonZeroU64) -> Option<Level> {
+    let slot = SPANS.get(key(id)?)?;
+    Some(slot.span.as_ref()?.carried.as_ref()?.asked.as_ref()?.level())
 }
 
 /// Runs with the place of a span in its trace, if it is known.

@@ -8,7 +8,7 @@ pub(super) use otlp::Choices;
 
 use super::InitError;
 use crate::clock::Source;
-use crate::subscriber::Filter;
+use crate::subscriber::{Filter, InvalidDirectives};
 use crate::trace::Sampler;
 
 /// Where variables come from: the process, or a test.
@@ -154,18 +154,8 @@ impl<'a> Environment<'a> {
 }
 
 /// The message of a filter that does not parse.
-pub(super) fn invalid_filter(
-    setting: &'static str,
-    value: String,
-    error: &tracing_subscriber::filter::ParseError,
-) -> InitError {
-    InitError::Invalid {
-        setting,
-        value,
-        expected: format!(
-            "a level (off, error, warn, info, debug, trace) or comma-separated `target=level` directives ({error})"
-        ),
-    }
+pub(super) fn invalid_filter(setting: &'static str, value: String, error: &InvalidDirectives) -> InitError {
+    InitError::Invalid { setting, value, expected: error.to_string() }
 }
 
 fn percent_decode(text: &str) -> Option<String> {
