@@ -15,6 +15,6 @@ pub async fn add(left: u32, right: u32) -> u32 {
             left + right
         })
         .await;
-    __call.leave_ok();
+    (&mut __call).leave_ok();
     return __ret;
 }

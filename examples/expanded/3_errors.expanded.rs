@@ -27,14 +27,14 @@ pub fn parse(text: &str) -> Result<u32, ParseError> {
         const _: () = (&__SPEC).check_budget(__NAME);
         __obs::site!(__NAME, __SPEC, __obs::Level::INFO, [])
     };
-    let __call = ::obs_runtime::__private::Call::enter(__site);
+    let mut __call = ::obs_runtime::__private::Call::enter(__site);
     let __ret = ::obs_runtime::__private::body(move || -> Result<u32, ParseError> {
         if text.is_empty() {
             return Err(ParseError::Empty);
         }
         text.parse().map_err(|_| ParseError::NotANumber(text.to_owned()))
     });
-    return __call
+    return (&mut __call)
         .leave(
             __ret,
             |__ret| {

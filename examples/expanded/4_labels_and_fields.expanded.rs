@@ -81,7 +81,7 @@ pub async fn charge(
             if amount > 100 { Err(PaymentError::Declined(amount)) } else { Ok(amount) }
         })
         .await;
-    return __call
+    return (&mut __call)
         .leave(
             __ret,
             |__ret| {

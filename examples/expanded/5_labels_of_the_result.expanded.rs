@@ -39,6 +39,6 @@ pub fn load(key: u32) -> u32 {
                 if *ret < 10 { Found::Cache } else { Found::Disk }
             },
         );
-    __call.leave_ok();
+    (&mut __call).leave_ok();
     return __ret;
 }

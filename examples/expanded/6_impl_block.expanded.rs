@@ -15,12 +15,13 @@ impl Store {
             const __SPEC: __obs::Spec = __obs::Spec::new();
             __obs::site!(__NAME, __SPEC, __obs::Level::DEBUG, [])
         };
-        let __call = ::obs_runtime::__private::Call::enter(__site);
+        let mut __call = ::obs_runtime::__private::Call::enter(__site);
         let __ret = ::obs_runtime::__private::body(move || -> Result<usize, String> {
             self.items.push(item);
             Ok(self.items.len())
         });
-        return __call.leave(__ret, |__ret| ::obs_runtime::__private::outcome!(__ret));
+        return (&mut __call)
+            .leave(__ret, |__ret| ::obs_runtime::__private::outcome!(__ret));
     }
     pub fn len(&self) -> usize {
         self.items.len()

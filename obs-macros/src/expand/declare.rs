@@ -64,7 +64,7 @@ pub(super) fn enter(model: &Model) -> TokenStream {
 
 /// Whether the call is lent to what comes later.
 fn is_changed(model: &Model) -> bool {
-    let lent = matches!(model.body, Body::Future | Body::Makes(_));
+    let lent = !matches!(model.body, Body::Stays);
     lent || model.labels.iter().any(|label| label.ret.is_some())
 }
 
@@ -299,8 +299,8 @@ pub(super) fn leave(model: &Model) -> Leave {
     let (call, ret) = (local("__call"), local("__ret"));
     let before = result_labels(model, &quote!((&mut #call)), &quote!(&#ret));
     match verdict(model, &ret.to_token_stream()) {
-        None => Leave { before: quote!(#before #call.leave_ok();), result: quote!(#ret) },
-        Some(verdict) => Leave { before, result: quote!(#call.leave(#ret, |#ret| #verdict)) },
+        None => Leave { before: quote!(#before (&mut #call).leave_ok();), result: quote!(#ret) },
+        Some(verdict) => Leave { before, result: quote!((&mut #call).leave(#ret, |#ret| #verdict)) },
     }
 }
 

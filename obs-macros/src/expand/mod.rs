@@ -98,7 +98,7 @@ fn body_that_stays(model: &Model) -> TokenStream {
 //         let __site = { .. };
 //         let __call = ::obs_runtime::__private::Call::enter(__site);
 //         let __ret = ::obs_runtime::__private::body(move || -> Result<u32, ParseIntError> { text.parse() });
-//         return __call.leave(__ret, |__ret| ::obs_runtime::__private::outcome!(__ret));
+//         return (&mut __call).leave(__ret, |__ret| ::obs_runtime::__private::outcome!(__ret));
 //     }
 fn body_in_closure(model: &Model) -> TokenStream {
     let Model { function, runtime, .. } = model;
@@ -144,7 +144,7 @@ fn closure(model: &Model, prologue: &TokenStream) -> TokenStream {
 //         let __call = ::obs_runtime::__private::Call::enter(__site);
 //         let __ret: Result<u32, ParseIntError> = { text.parse() };
 //         #[allow(unreachable_code)]
-//         { return __call.leave(__ret, |__ret| ::obs_runtime::__private::outcome!(__ret)); };
+//         { return (&mut __call).leave(__ret, |__ret| ::obs_runtime::__private::outcome!(__ret)); };
 //     }
 /// A closure would be the caller that the body sees. What leaves the body early drops `__call`.
 fn fallible_body_that_stays(model: &Model) -> TokenStream {
@@ -177,7 +177,7 @@ fn fallible_body_that_stays(model: &Model) -> TokenStream {
 //             if false { return ::obs_runtime::__private::never::<u32>(); }
 //             left + right
 //         }).await;
-//         return __call.leave(__ret, |__ret| ::obs_runtime::__private::outcome!(__ret));
+//         return (&mut __call).leave(__ret, |__ret| ::obs_runtime::__private::outcome!(__ret));
 //     }
 fn body_in_future(model: &Model) -> TokenStream {
     let Model { function, runtime, .. } = model;

@@ -119,32 +119,38 @@ impl Call {
     /// Only of a failure is the address taken, in a place of its own, so that other results stay in registers.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "or they would not")]
-    pub fn leave<R>(mut self, result: R, verdict: impl Fn(&R) -> Verdict<'_>) -> R {
+    pub fn leave<R>(&mut self, result: R, verdict: impl Fn(&R) -> Verdict<'_>) -> R {
         if let Some(live) = &mut self.0 {
             if verdict(&result).is_failure() {
                 return self.fail(result, verdict);
             }
             live.leave_ok();
+            self.forget();
         }
-        // What it held is gone, and its end is not to be looked for again.
-        std::mem::forget(self);
         result
     }
 
     #[cold]
     #[inline(never)]
-    fn fail<R>(mut self, result: R, verdict: impl Fn(&R) -> Verdict<'_>) -> R {
+    fn fail<R>(&mut self, result: R, verdict: impl Fn(&R) -> Verdict<'_>) -> R {
         self.conclude(verdict(&result));
         result
     }
 
     /// As [`leave`](Self::leave), of a function that can't fail.
     #[inline]
-    pub fn leave_ok(mut self) {
+    pub fn leave_ok(&mut self) {
         if let Some(live) = &mut self.0 {
             live.leave_ok();
+            self.forget();
         }
-        std::mem::forget(self);
+    }
+
+    /// What it held is gone, and its end is not to be looked for again: the compiler then knows that there is none.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "or it would not")]
+    fn forget(&mut self) {
+        std::mem::forget(self.0.take());
     }
 
     /// Ends the call of a future that was returned.
