@@ -105,7 +105,7 @@ class Load:
     def __init__(self, port):
         self.port, self.lost, self.answered, self.stopped = port, [], 0, threading.Event()
         self.lock = threading.Lock()
-        self.clients = [threading.Thread(target=self.order) for _ in range(CLIENTS)]
+        self.clients = [threading.Thread(target=self.order, daemon=True) for _ in range(CLIENTS)]
         for client in self.clients:
             client.start()
 
@@ -121,6 +121,7 @@ class Load:
             except (OSError, http.client.HTTPException) as error:
                 problem = repr(error)
                 connection.close()
+                time.sleep(0.01)
             with self.lock:
                 self.answered += 1
                 if problem:

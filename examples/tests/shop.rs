@@ -391,6 +391,10 @@ async fn told_twice_it_ends_at_once() {
     answers(&client, &format!("{}/health/ready", shop.url("admin")), 200).await;
     shop.signal("-TERM");
     answers(&client, &format!("{}/health/ready", shop.url("admin")), 503).await;
+    // Some tell a process twice at once, and mean one thing.
+    shop.signal("-TERM");
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    assert!(shop.child.try_wait().expect("it is there").is_none(), "it drains");
     shop.signal("-TERM");
     assert_eq!(shop.child.wait().expect("it ends").code(), Some(143));
 }

@@ -188,7 +188,8 @@ pub fn derive_label(item: TokenStream) -> TokenStream {
 /// Makes an async function a health check, which is registered before `main` and runs from the start of the runtime on.
 ///
 /// The function takes nothing, and returns `()`, `Health`, or a `Result` of one of these: an `Err` is a failure, as is a
-/// panic. It stays as it is, and can still be called. Checks that need state are closures: see `obs_runtime::health`.
+/// panic. It stays as it is, and can still be called. It is a function of its own, outside of an `impl`. Checks that need
+/// state are closures: see `obs_runtime::health`.
 ///
 /// ```
 /// use obs_runtime::health_check;

@@ -4,6 +4,7 @@ use super::refusal::Refusal;
 use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -15,17 +16,36 @@ pub(super) const STILL_TIME: Duration = Duration::from_secs(30);
 /// How long a client is listened to after the last answer.
 const CLOSING_TIME: Duration = Duration::from_secs(2);
 
-/// When something was last read or written.
+/// When something was last read or written, and whether the client waits for us.
 #[derive(Clone)]
-pub(super) struct Progress(Arc<Mutex<Instant>>);
+pub(super) struct Progress(Arc<State>);
+
+struct State {
+    moved: Mutex<Instant>,
+    answering: AtomicBool,
+}
 
 impl Progress {
+    pub(super) fn new() -> Self {
+        Self(Arc::new(State { moved: Mutex::new(Instant::now()), answering: AtomicBool::new(false) }))
+    }
+
     fn made(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        *self.0.moved.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
     fn last(&self) -> Instant {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.0.moved.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A request is being answered, or that is over.
+    pub(super) fn answering(&self, answering: bool) {
+        self.0.answering.store(answering, Ordering::Relaxed);
+    }
+
+    /// Since when the client has had nothing to wait for.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        (!self.0.answering.load(Ordering::Relaxed)).then(|| self.last())
     }
 
     /// Drives a connection until it ends, or gives it up once it has been still for too long: whatever
@@ -61,13 +81,8 @@ pub(super) struct Client<IO> {
 }
 
 impl<IO> Client<IO> {
-    pub(super) fn new(io: IO) -> Self {
-        let progress = Progress(Arc::new(Mutex::new(Instant::now())));
+    pub(super) fn new(io: IO, progress: Progress) -> Self {
         Self { io, progress, end: None }
-    }
-
-    pub(super) fn progress(&self) -> Progress {
-        self.progress.clone()
     }
 
     fn noted<T>(&self, moved: Poll<T>) -> Poll<T> {

@@ -1,6 +1,7 @@
 //! Any bytes at all, as a client may send them.
 
 use super::access::{Listener, Policy, Token};
+use super::client::Progress;
 use super::server::{Server, connection};
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +29,7 @@ pub(crate) fn feed(input: &[u8]) -> String {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     let exchange = async {
         let (near, far) = duplex(piece);
-        let serving = tokio::spawn(connection(far, server));
+        let serving = tokio::spawn(connection(far, server, Progress::new()));
         let (mut answers, mut requests) = split(near);
         let bytes = bytes.to_owned();
         let sending = tokio::spawn(async move {

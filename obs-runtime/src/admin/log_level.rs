@@ -10,24 +10,26 @@
 //! puts those of its body in force, for the time that `ttl` says (`30s`, `10m`, `2h`) or for good. `DELETE` ends a
 //! temporary change at once. All of them answer with what is in force then.
 
+use super::aside::aside;
 use crate::context::write_string;
 use crate::log_level::{self, Error, LogLevel, whole_seconds};
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, RawQuery};
+use axum::extract::RawQuery;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use std::time::Duration;
 
-const MAX_BODY: usize = 4 * 1024;
-
 pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
-    let methods = get(show).put(set).delete(revert).layer(DefaultBodyLimit::max(MAX_BODY));
-    Router::new().route("/debug/log-level", methods)
+    Router::new().route("/debug/log-level", get(show).put(set).delete(revert))
 }
 
 async fn show() -> Response {
+    shown()
+}
+
+fn shown() -> Response {
     match log_level::current() {
         Some(level) => {
             let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
@@ -45,20 +47,27 @@ async fn set(RawQuery(query): RawQuery, body: Bytes) -> Response {
     let Ok(directives) = std::str::from_utf8(&body) else {
         return bad_request("the body is no text; it takes directives such as `info,shop=debug`");
     };
-    let directives = directives.trim();
-    let changed = match time_to_live {
-        Some(time) => log_level::set_for(directives, time),
-        None => log_level::set(directives),
-    };
-    match changed {
-        Ok(()) => show().await,
-        Err(error) => refused(&error),
-    }
+    let directives = directives.trim().to_owned();
+    // Subscribers of others are told, which may take its time.
+    aside(move || {
+        let changed = match time_to_live {
+            Some(time) => log_level::set_for(&directives, time),
+            None => log_level::set(&directives),
+        };
+        match changed {
+            Ok(()) => shown(),
+            Err(error) => refused(&error),
+        }
+    })
+    .await
 }
 
 async fn revert() -> Response {
-    log_level::revert();
-    show().await
+    aside(|| {
+        log_level::revert();
+        shown()
+    })
+    .await
 }
 
 fn refused(error: &Error) -> Response {
@@ -174,8 +183,6 @@ mod tests {
         }
         let (status, _) = answer("PUT", PATH, vec![0xff]).await;
         assert_eq!(status, StatusCode::BAD_REQUEST);
-        let (status, _) = answer("PUT", PATH, vec![b'a'; MAX_BODY + 1]).await;
-        assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
         let (status, _) = answer("POST", PATH, "info").await;
         assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
     }

@@ -25,13 +25,18 @@
 //!
 //! # Limits
 //!
+//! Whoever asks for health is answered whatever else is stuck: a scrape and a change of the log level run on threads of
+//! their own, eight at once, and are given up after ten seconds (503).
+//!
 //! Request line and headers are at most 16 KiB and 64 headers (431), and a body 16 KiB (413). A client has
 //! five seconds for each of them, and as long from one request to the next. A connection on which nothing
-//! moves for 30 seconds is closed, so its client has to read. More than 128 at once are answered 503. What
+//! moves for 30 seconds is closed, so its client has to read. Of more than 128 at once, the one that has been idle longest is closed; while all are being answered, a further one is
+//! answered 503. What
 //! was refused is counted in `obs_admin_requests_refused_total`, by reason: `token`, `no_token`, `host`,
 //! `cross_site`, `connections`, `head_size`, `head_time`, `body_size`, `body_time`, `syntax` and `unread`.
 
 mod access;
+mod aside;
 mod client;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
@@ -45,6 +50,8 @@ pub(crate) use refusal::refused;
 pub(crate) use server::serve;
 
 use access::{Class, Listener, check, current};
+#[cfg(feature = "prometheus")]
+use aside::aside;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::middleware::{Next, from_fn, map_response};
@@ -114,10 +121,9 @@ async fn protected(mut response: Response) -> Response {
 async fn metrics(headers: axum::http::HeaderMap) -> Response {
     use crate::metrics::{TextFormat, encode};
     use axum::http::header;
-    use axum::response::IntoResponse;
     let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     let format = TextFormat::for_accept(accept);
-    ([(header::CONTENT_TYPE, format.content_type())], encode(format)).into_response()
+    aside(move || ([(header::CONTENT_TYPE, format.content_type())], encode(format))).await
 }
 
 #[cfg(test)]

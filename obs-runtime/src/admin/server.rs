@@ -1,7 +1,7 @@
 //! The server: accepts connections, and keeps each within limits.
 
 use super::access::{self, Class, Listener, Policy};
-use super::client::Client;
+use super::client::{Client, Progress};
 use super::refusal::{Refusal, protect};
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -24,6 +24,7 @@ use std::thread;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
 use tower_service::Service;
 
 /// How long the request line and headers may be together, in bytes.
@@ -38,7 +39,7 @@ pub(super) const BODY_LIMIT: usize = 16 * 1024;
 const HEAD_TIME: Duration = Duration::from_secs(5);
 /// How long a body may take.
 const BODY_TIME: Duration = Duration::from_secs(5);
-/// How many connections are served at once, and as many more are told that they are not.
+/// How many connections are served at once. As many more are told that they are not, where all of these are busy.
 const CONNECTIONS: usize = 128;
 /// How long to wait when no connection can be accepted: this, and then longer each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
@@ -64,19 +65,18 @@ pub(crate) fn serve(listener: TcpListener) -> io::Result<SocketAddr> {
 
 /// Accepts connections for ever.
 async fn accept(listener: &tokio::net::TcpListener, server: &Arc<Server>) {
-    // Each connection holds one of these, so their number is that of the connections.
-    let (places, waiting_places) = (Arc::new(()), Arc::new(()));
+    let mut connections = Connections::default();
+    // Each that is turned away holds one of these, so their number is that of those.
+    let waiting_places = Arc::new(());
     let mut pause = FIRST_PAUSE;
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
                 pause = FIRST_PAUSE;
-                if Arc::strong_count(&places) <= CONNECTIONS {
-                    let (server, place) = (Arc::clone(server), Arc::clone(&places));
-                    tokio::spawn(async move {
-                        connection(stream, server).await;
-                        drop(place);
-                    });
+                if connections.have_room() {
+                    let progress = Progress::new();
+                    let serving = tokio::spawn(connection(stream, Arc::clone(server), progress.clone()));
+                    connections.0.push((progress, serving));
                 } else if Arc::strong_count(&waiting_places) <= CONNECTIONS {
                     let place = Arc::clone(&waiting_places);
                     tokio::spawn(async move {
@@ -100,6 +100,31 @@ async fn accept(listener: &tokio::net::TcpListener, server: &Arc<Server>) {
     }
 }
 
+/// Those that are served.
+#[derive(Default)]
+struct Connections(Vec<(Progress, JoinHandle<()>)>);
+
+impl Connections {
+    /// Whether there is room for another: where there is none, the one is closed that has been idle longest, so that
+    /// clients who only hold connections keep nobody out.
+    fn have_room(&mut self) -> bool {
+        if self.0.len() < CONNECTIONS {
+            return true;
+        }
+        self.0.retain(|(_, serving)| !serving.is_finished());
+        if self.0.len() < CONNECTIONS {
+            return true;
+        }
+        let idle = self.0.iter().enumerate();
+        let idle = idle.filter_map(|(place, (progress, _))| Some((progress.idle_since()?, place)));
+        let Some((_, place)) = idle.min() else { return false };
+        let (_, serving) = self.0.swap_remove(place);
+        serving.abort();
+        Refusal::Connections.count();
+        true
+    }
+}
+
 /// Whether it is about one connection, which was gone before it was accepted.
 fn is_the_clients(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
@@ -107,7 +132,7 @@ fn is_the_clients(error: &io::Error) -> bool {
 }
 
 async fn turn_away(stream: TcpStream) {
-    let mut client = Client::new(stream);
+    let mut client = Client::new(stream, Progress::new());
     let words = Refusal::Connections.last_words();
     // They fit into the buffer of a connection that was never written to; a client that is gone is no loss.
     let _ = poll_fn(|context| Pin::new(&mut client).poll_write(context, words.as_bytes())).await;
@@ -116,16 +141,20 @@ async fn turn_away(stream: TcpStream) {
 
 /// Serves one client, until it or we have had enough. That the client is gone is no news: health checks
 /// reset their connections once they have seen the status.
-pub(super) async fn connection<IO>(io: IO, server: Arc<Server>)
+pub(super) async fn connection<IO>(io: IO, server: Arc<Server>, progress: Progress)
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
     let service = service_fn(|request| {
-        let server = Arc::clone(&server);
-        async move { Ok::<_, Infallible>(server.answer(request).await) }
+        let (server, progress) = (Arc::clone(&server), progress.clone());
+        async move {
+            progress.answering(true);
+            let answer = server.answer(request).await;
+            progress.answering(false);
+            Ok::<_, Infallible>(answer)
+        }
     });
-    let client = Client::new(io);
-    let progress = client.progress();
+    let client = Client::new(io, progress.clone());
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME)
@@ -135,7 +164,7 @@ where
         // A client that has said all it has to say still wants its answer.
         .half_close(true)
         .serve_connection(TokioIo::new(client), service);
-    if let Some(Err(error)) = progress.watch(serving).await
+    if let Some(Err(error)) = progress.clone().watch(serving).await
         && let Some(refusal) = Refusal::of(&error)
     {
         refusal.count();

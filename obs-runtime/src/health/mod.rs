@@ -37,7 +37,7 @@
 //!
 //! A closure runs in the tokio runtime that it was registered in, whose connections it may use. A function with the
 //! attribute runs in the one that calls [`Guard::serve`](crate::Guard::serve) or [`started`](crate::lifecycle::started),
-//! or, as long as nobody has, in one of our own.
+//! or [started the runtime](crate::init), or, as long as nobody has, in one of our own.
 //!
 //! [`report`] is what `/health/live`, `/health/ready` and `/health/startup` answer: 200 or 503, by the checks that are
 //! [critical](CheckBuilder::critical). With `?verbose`, they show every check to those who [may see everything](crate::admin), by the
@@ -69,7 +69,7 @@ pub(crate) use registry::all;
 pub use registry::{Check, CheckBuilder, RegisterError};
 pub(crate) use registry::{start, verify};
 pub use report::{CheckReport, Report, report};
-pub(crate) use runner::{adopt, runtime};
+pub(crate) use runner::{adopt, aside, runtime};
 pub use spec::Probe;
 #[doc(hidden)]
 pub use spec::Spec;

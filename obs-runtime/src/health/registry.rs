@@ -10,7 +10,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use tokio::runtime::Handle;
-use tokio::task::AbortHandle;
+use tokio::task::JoinHandle;
 
 /// More checks than anybody looks at. Each is some series and, while it runs, a thread.
 const MOST: usize = 256;
@@ -26,7 +26,7 @@ pub(crate) struct Registered {
     pub(super) home: Option<Handle>,
     state: Mutex<State>,
     /// What runs it, to be stopped.
-    watch: Mutex<Option<AbortHandle>>,
+    watch: Mutex<Option<JoinHandle<()>>>,
 }
 
 struct Registry {
@@ -72,33 +72,36 @@ impl Registered {
             (changed, state.standing(&self.spec, Instant::now()), state.has_passed())
         };
         if let Some((before, now)) = changed {
-            self.say(before, now, standing.output.as_deref());
+            let spec = self.spec.clone();
+            runner::aside(move || say(&spec, before, now, standing.output.as_deref()));
         }
         has_passed && self.spec.probe == super::Probe::Startup
     }
 
-    fn say(&self, before: Option<Status>, now: Status, why: Option<&str>) {
-        const TARGET: &str = "obs_runtime::health";
-        let (check, probe) = (&*self.spec.name, self.spec.probe.name());
-        match now {
-            Status::Pass if before.is_none() => {
-                tracing::info!(target: TARGET, check, probe, "health check passes");
-            }
-            Status::Pass => tracing::info!(target: TARGET, check, probe, "health check passes again"),
-            Status::Warn => {
-                tracing::warn!(target: TARGET, check, probe, reason = why, "health check is degraded");
-            }
-            Status::Fail if self.spec.critical => {
-                tracing::error!(target: TARGET, check, probe, error = why, "health check fails");
-            }
-            Status::Fail => tracing::warn!(target: TARGET, check, probe, error = why, "health check fails"),
-        }
-    }
-
     /// Runs it from now on.
     fn watch(self: &Arc<Self>) {
+        self.state().watched(Instant::now());
         let task = runner::watch(self.clone());
         *self.watch.lock().unwrap_or_else(PoisonError::into_inner) = task;
+    }
+}
+
+/// What is said of a change.
+fn say(spec: &Spec, before: Option<Status>, now: Status, why: Option<&str>) {
+    const TARGET: &str = "obs_runtime::health";
+    let (check, probe) = (&*spec.name, spec.probe.name());
+    match now {
+        Status::Pass if before.is_none() => {
+            tracing::info!(target: TARGET, check, probe, "health check passes");
+        }
+        Status::Pass => tracing::info!(target: TARGET, check, probe, "health check passes again"),
+        Status::Warn => {
+            tracing::warn!(target: TARGET, check, probe, reason = why, "health check is degraded");
+        }
+        Status::Fail if spec.critical => {
+            tracing::error!(target: TARGET, check, probe, error = why, "health check fails");
+        }
+        Status::Fail => tracing::warn!(target: TARGET, check, probe, error = why, "health check fails"),
     }
 }
 
@@ -119,7 +122,8 @@ pub(crate) fn verify() -> Result<(), RegisterError> {
 }
 
 /// Runs all checks from now on: those that are declared, and those that have been registered.
-pub(crate) fn start() {
+pub(crate) fn start(home: Option<Handle>) {
+    home.into_iter().for_each(runner::adopt);
     let mut registry = registry();
     registry.started = true;
     registry.checks.extend(CHECKS.iter().map(Registered::of));
@@ -186,8 +190,14 @@ impl Check {
     /// Takes the check out of reports and metrics, and stops running it: a run that is under way is dropped.
     pub fn remove(self) {
         registry().checks.retain(|check| !Arc::ptr_eq(check, &self.0));
-        if let Some(watch) = self.0.watch.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        let watch = self.0.watch.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let (Some(watch), Ok(runtime)) = (watch, runner::runtime()) {
             watch.abort();
+            runtime.spawn(async move {
+                let _ = watch.await;
+                // What the check holds may take its time to be dropped, or panic.
+                tokio::task::spawn_blocking(move || drop(self));
+            });
         }
     }
 }

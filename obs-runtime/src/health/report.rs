@@ -58,9 +58,9 @@ impl Report {
             })
             .collect();
         let not_ready = match (probe, phase) {
-            (Probe::Readiness | Probe::Startup, Phase::Starting) => {
-                Some("starting: the application has not said that it has started")
-            }
+            (Probe::Readiness | Probe::Startup, Phase::Starting) => Some(
+                "starting: the application has not said that it has started, with `lifecycle::started()`",
+            ),
             (Probe::Readiness, Phase::Ending) => Some("ending: no new requests, please"),
             _ => None,
         };
@@ -97,14 +97,16 @@ impl Report {
         &self.checks
     }
 
-    /// As `application/health+json`: with each check if that is wanted, or the answer alone.
+    /// As `application/health+json`: with each check if that is wanted, or the answer alone, which names none.
     #[must_use]
     pub fn to_json(&self, with_checks: bool) -> String {
         let mut out = b"{\"status\":".to_vec();
         write_string(&mut out, self.status.as_str());
         if let Some(output) = &self.output {
             out.extend_from_slice(b",\"output\":");
-            write_string(&mut out, output);
+            // Names of checks are for those who may see the checks.
+            let short = output.split_once(": ").map_or(&**output, |(what, _)| what);
+            write_string(&mut out, if with_checks { output } else { short });
         }
         if with_checks {
             let service = crate::setup::service();

@@ -6,33 +6,70 @@ use super::declared::Running;
 use super::registry::Registered;
 use super::shown;
 use super::state::{Run, RunResult};
+use std::any::Any;
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
 use std::task::Poll;
 use std::thread;
 use std::time::SystemTime;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
-use tokio::task::{AbortHandle, JoinHandle};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 
-/// Our own async runtime, on the thread `obs-health`. It goes on while the application's is stuck.
+/// Threads that runs may have at once: fewer than tokio starts, so that none has to wait for one.
+const MOST_RUNNING: usize = 500;
+/// Things to say that may wait.
+const MOST_WAITING: usize = 1024;
+/// Of a run that nobody waits for any more.
+const DROPPED: &str = "it was dropped";
+
+/// Keeps the time, on the thread `obs-health`. Nobody else's code runs there, so it goes on whatever is stuck.
 pub(crate) fn runtime() -> io::Result<Handle> {
     static RUNTIME: Mutex<Option<Handle>> = Mutex::new(None);
-    let mut made = RUNTIME.lock().unwrap_or_else(PoisonError::into_inner);
+    once(&RUNTIME, "obs-health")
+}
+
+/// Runs what checks leave behind that have no other runtime, on the thread `obs-health-home`: the connections of a pool
+/// that one of them has opened, say.
+fn own_home() -> io::Result<Handle> {
+    static RUNTIME: Mutex<Option<Handle>> = Mutex::new(None);
+    once(&RUNTIME, "obs-health-home")
+}
+
+fn once(made: &Mutex<Option<Handle>>, thread: &str) -> io::Result<Handle> {
+    let mut made = made.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(handle) = &*made {
         return Ok(handle.clone());
     }
     let runtime = Builder::new_current_thread().enable_all().thread_name("obs-health-run").build()?;
     let handle = runtime.handle().clone();
     thread::Builder::new()
-        .name("obs-health".into())
+        .name(thread.to_owned())
         .spawn(move || runtime.block_on(std::future::pending::<Infallible>()))?;
     *made = Some(handle.clone());
     Ok(handle)
+}
+
+/// Has somebody else do what may take long or go wrong, such as saying something where others listen.
+pub(crate) fn aside(work: impl FnOnce() + Send + 'static) {
+    type Work = Box<dyn FnOnce() + Send>;
+    static WAITING: OnceLock<Option<mpsc::SyncSender<Work>>> = OnceLock::new();
+    let waiting = WAITING.get_or_init(|| {
+        let (send, receive) = mpsc::sync_channel::<Work>(MOST_WAITING);
+        let work = move || receive.iter().for_each(|work| _ = catch_unwind(AssertUnwindSafe(work)));
+        thread::Builder::new().name("obs-health-aside".into()).spawn(work).ok()?;
+        Some(send)
+    });
+    if let Some(waiting) = waiting {
+        // Where all that waits is stuck, this is lost; reports and metrics say it, too.
+        let _ = waiting.try_send(Box::new(work));
+    }
 }
 
 /// Where checks run that were not registered in any runtime.
@@ -44,9 +81,9 @@ pub(crate) fn adopt(home: Handle) {
 }
 
 /// Runs a check from now on. `None` if that can't be, which leaves it without a result.
-pub(super) fn watch(check: Arc<Registered>) -> Option<AbortHandle> {
+pub(super) fn watch(check: Arc<Registered>) -> Option<JoinHandle<()>> {
     match runtime() {
-        Ok(runtime) => Some(runtime.spawn(run_for_ever(check)).abort_handle()),
+        Ok(runtime) => Some(runtime.spawn(run_for_ever(check))),
         Err(error) => {
             let check = &*check.spec.name;
             tracing::error!(target: "obs_runtime::health", check, %error, "no thread for health checks");
@@ -70,53 +107,82 @@ async fn run_for_ever(check: Arc<Registered>) {
             return;
         }
         // A tenth at most, and only ever later: there are never more runs than asked for.
-        sleep_until(began + check.spec.every.mul_f64(1.0 + fastrand::f64() / 10.0)).await;
+        let next = began + check.spec.every.mul_f64(1.0 + fastrand::f64() / 10.0);
+        // One that was given up has a moment to come back before it is called stuck.
+        let at_least = if hung.is_some() { ended + check.spec.every / 2 } else { ended };
+        sleep_until(next.max(at_least)).await;
     }
 }
 
 /// A run that was given up and may not have come back.
 struct Hung {
     since: Instant,
-    run: JoinHandle<Option<RunResult>>,
+    run: JoinHandle<RunResult>,
+}
+
+/// Runs that have a thread now.
+static RUNNING: AtomicUsize = AtomicUsize::new(0);
+
+/// A run's hold on its thread.
+struct Thread;
+
+impl Thread {
+    /// `None` if those that hang have all of them.
+    fn get() -> Option<Self> {
+        let thread = Self;
+        RUNNING.fetch_add(1, Ordering::Relaxed).lt(&MOST_RUNNING).then_some(thread)
+    }
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        RUNNING.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// One run, or as much of it as the check has time for.
 async fn run_once(check: &Arc<Registered>, began: Instant, hung: &mut Option<Hung>) -> RunResult {
-    let home = check.home.as_ref().or(HOME.get()).cloned().unwrap_or_else(Handle::current);
+    let home = check.home.as_ref().or(HOME.get()).cloned();
+    let home = home.map_or_else(own_home, Ok).map_err(|error| format!("no thread for it: {error}"))?;
+    let Some(thread) = Thread::get() else {
+        return Err(format!("no thread for it: {MOST_RUNNING} runs of health checks have not come back"));
+    };
     let (cancel, cancelled) = oneshot::channel();
     let runs = check.clone();
     let mut run = tokio::task::spawn_blocking(move || {
+        let _thread = thread;
         let _in_home = home.enter();
-        home.block_on(unless(cancelled, (runs.routine)()))
+        let run = AssertUnwindSafe(|| home.block_on(unless(cancelled, (runs.routine)())));
+        catch_unwind(run).unwrap_or_else(|panic| Err(panicked(panic)))
     });
     let ended = timeout(check.spec.timeout, &mut run).await;
     drop(cancel);
-    match ended {
-        Ok(Ok(result)) => result.unwrap_or_else(|| Err("it was dropped".to_owned())),
-        Ok(Err(panic)) => Err(panicked(panic)),
-        Err(_) => {
-            *hung = Some(Hung { since: began, run });
-            Err(format!("no answer within {}", shown(check.spec.timeout)))
-        }
+    if let Ok(result) = ended {
+        return result.unwrap_or_else(|_| Err(DROPPED.to_owned()));
     }
+    *hung = Some(Hung { since: began, run });
+    Err(format!("no answer within {}", shown(check.spec.timeout)))
 }
 
 /// What the future comes to, unless it is cancelled first: then it is dropped.
-async fn unless(mut cancelled: oneshot::Receiver<Infallible>, mut running: Running) -> Option<RunResult> {
+async fn unless(mut cancelled: oneshot::Receiver<Infallible>, mut running: Running) -> RunResult {
     poll_fn(move |cx| {
         if Pin::new(&mut cancelled).poll(cx).is_ready() {
-            return Poll::Ready(None);
+            return Poll::Ready(Err(DROPPED.to_owned()));
         }
-        running.as_mut().poll(cx).map(Some)
+        running.as_mut().poll(cx)
     })
     .await
 }
 
-fn panicked(error: tokio::task::JoinError) -> String {
-    let Ok(panic) = error.try_into_panic() else { return "it was dropped".to_owned() };
+fn panicked(panic: Box<dyn Any + Send>) -> String {
     let text =
         panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    crate::outcome::limited(format_args!("panicked: {}", text.unwrap_or("a value that is no text")))
+    let text =
+        crate::outcome::limited(format_args!("panicked: {}", text.unwrap_or("a value that is no text")));
+    // Somebody else's value, which may panic once more.
+    let _ = catch_unwind(AssertUnwindSafe(move || drop(panic)));
+    text
 }
 
 #[cfg(test)]

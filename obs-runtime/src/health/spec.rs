@@ -81,6 +81,13 @@ impl Spec {
                 return Some((setting, format!("{time:?}"), span));
             }
         }
+        // A tenth may be added to an interval, and a run may take its time.
+        let least = self.every.mul_f64(1.1).saturating_add(self.timeout);
+        if self.stale_after.is_some_and(|after| after < least) {
+            let takes =
+                "more than `every` and a tenth, and `timeout`: results would be too old before the next";
+            return Some(("stale_after", format!("{:?}", self.stale_after()), takes));
+        }
         for (setting, count) in [("failures", self.failures), ("successes", self.successes)] {
             if count == 0 {
                 return Some((setting, "0".to_owned(), "a number of runs in a row, from 1"));
@@ -141,7 +148,7 @@ impl Spec {
 
 impl super::CheckBuilder {
     /// When a result is too old to count, and the check fails for want of one: by default, three times
-    /// [`every`](Self::every) and one [`timeout`](Self::timeout).
+    /// [`every`](Self::every) and one [`timeout`](Self::timeout). At least `every` and a tenth, and `timeout`.
     pub fn stale_after(mut self, after: Duration) -> Self {
         self.spec.stale_after = Some(after);
         self
@@ -162,6 +169,7 @@ mod tests {
             (good.clone().every(Duration::ZERO), "every"),
             (good.clone().timeout(Duration::from_hours(25)), "timeout"),
             (good.clone().stale(Duration::ZERO), "stale_after"),
+            (good.clone().stale(Duration::from_secs(11)), "stale_after"),
             (good.clone().failures(0), "failures"),
             (good.clone().successes(0), "successes"),
         ];

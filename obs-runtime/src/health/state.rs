@@ -21,6 +21,8 @@ pub(crate) struct Run {
 pub(crate) struct State {
     /// What the thresholds have settled on; nothing before the first run.
     settled: Option<Status>,
+    /// Since when it is run.
+    watched: Option<Instant>,
     /// How many runs in a row have said something else.
     contrary: u32,
     last: Option<Run>,
@@ -39,6 +41,11 @@ pub(crate) struct Standing {
 }
 
 impl State {
+    /// From now on it is run.
+    pub(crate) fn watched(&mut self, now: Instant) {
+        self.watched = Some(now);
+    }
+
     /// Notes a run. Returns how the check has stood and stands now, where that has changed.
     pub(crate) fn note(&mut self, spec: &Spec, run: Run) -> Option<(Option<Status>, Status)> {
         let said = match &run.result {
@@ -82,6 +89,12 @@ impl State {
                 } else {
                     (settled, output(&run.result))
                 }
+            }
+            _ if self
+                .watched
+                .is_some_and(|since| now.saturating_duration_since(since) > spec.stale_after()) =>
+            {
+                (Status::Fail, Some("it has not come to a result".to_owned()))
             }
             // A process is not restarted for what is not known yet, but gets no traffic either.
             _ if spec.probe == Probe::Liveness => (Status::Pass, None),
@@ -184,6 +197,17 @@ mod tests {
         assert_eq!(Clock::new(spec(Probe::Liveness)).status(), Status::Pass);
         assert_eq!(Clock::new(spec(Probe::Readiness)).status(), Status::Fail);
         assert_eq!(Clock::new(spec(Probe::Startup)).status(), Status::Fail);
+    }
+
+    #[test]
+    fn one_that_never_comes_to_a_result_fails() {
+        let mut check = Clock::new(spec(Probe::Liveness).stale(Duration::from_secs(25)));
+        assert_eq!(check.after(100).status(), Status::Pass, "nobody has run it");
+        check.state.watched(check.start + check.now);
+        assert_eq!(check.after(25).status(), Status::Pass);
+        assert_eq!(check.after(1).status(), Status::Fail);
+        check.run(Ok(Health::Good));
+        assert_eq!(check.status(), Status::Pass);
     }
 
     #[test]

@@ -85,7 +85,8 @@ impl Serve {
         self
     }
 
-    /// How long requests that are under way then may take to finish. 15 s by default.
+    /// How long requests that are under way then may take to finish. 15 s by default. Later ones are left to the end of
+    /// the tokio runtime.
     pub fn finish_within(mut self, time: Duration) -> Self {
         self.finish = time;
         self
@@ -143,22 +144,32 @@ impl Serve {
             tracing::warn!(
                 target: "obs_runtime::lifecycle",
                 seconds = self.finish.as_secs_f64(),
-                "some requests did not finish in time, and are dropped"
+                "some requests did not finish in time; what they still do is not told"
             );
         }
-        let (guard, flush) = (self.guard, self.flush);
-        let flushed = tokio::task::spawn_blocking(move || guard.shutdown(flush)).await;
-        let flushed = flushed.map_err(io::Error::other)?;
-        finished.as_ref().map_or(Ok(()), |served| {
-            served.as_ref().copied().map_err(|error| io::Error::from(error.kind()))
-        })?;
-        Ok(Served { finished: finished.is_ok(), flushed })
+        let flushed = flushed(self.guard, self.flush).await?;
+        let finished = finished.map_or(Ok(false), |served| served.map(|()| true))?;
+        Ok(Served { finished, flushed })
     }
+}
+
+/// Flushes on a thread of its own: those of the application may all be taken.
+async fn flushed(guard: Guard, within: Duration) -> io::Result<Flushed> {
+    let (flushed, is_flushed) = tokio::sync::oneshot::channel();
+    std::thread::Builder::new()
+        .name("obs-flush".into())
+        .spawn(move || flushed.send(guard.shutdown(within)))?;
+    is_flushed.await.map_err(io::Error::other)
 }
 
 /// Clients that keep their connections are asked to open new ones, to somebody else.
 async fn close_if_ending(mut response: Response) -> Response {
-    if super::phase() == super::Phase::Ending {
+    let switches = response.status() == axum::http::StatusCode::SWITCHING_PROTOCOLS;
+    let headers = response.headers();
+    if super::phase() == super::Phase::Ending
+        && !switches
+        && !headers.contains_key(axum::http::header::CONNECTION)
+    {
         let close = axum::http::HeaderValue::from_static("close");
         response.headers_mut().insert(axum::http::header::CONNECTION, close);
     }

@@ -6,8 +6,11 @@ use std::future::poll_fn;
 use std::io;
 use std::sync::OnceLock;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
+
+/// Some tell a process and its group, which is the same process: so soon it is not a second time.
+const ONE_KILL: Duration = Duration::from_millis(500);
 
 /// What told the process to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,10 +38,11 @@ impl Signal {
     }
 }
 
-/// Waits until the process is told to end. The second time that it is, it ends at once.
+/// Waits until the process is told to end, with which readiness fails. The second time that it is, it ends at once.
 ///
 /// From the first call on the signals no longer end the process by themselves. They are waited for on a thread of our
-/// own, so that the second is heard however stuck the application is.
+/// own, so that the second is heard however stuck the application is. That is from half a second after the first on,
+/// as some tell a process twice at once.
 pub async fn terminated() -> Signal {
     static TOLD: OnceLock<Option<watch::Receiver<Option<Signal>>>> = OnceLock::new();
     let told = TOLD.get_or_init(|| {
@@ -63,15 +67,13 @@ pub async fn terminated() -> Signal {
     std::future::pending().await
 }
 
-/// Waits until the process is told to end, then fails readiness, and returns after the time that it takes until
+/// Waits until the process is told to end, when readiness fails, and returns after the time that it takes until
 /// everybody has seen that and no more requests come. After a Ctrl-C it returns at once: nobody sends traffic there.
 ///
 /// Needs a tokio runtime with its timer enabled.
 pub async fn drained(drain: Duration) {
     let signal = terminated().await;
-    end();
     let drain = if signal == Signal::Interrupt { Duration::ZERO } else { drain };
-    tracing::info!(target: "obs_runtime::lifecycle", signal = signal.name(), drain_seconds = drain.as_secs_f64(), "told to end");
     tokio::time::sleep(drain).await;
 }
 
@@ -110,9 +112,25 @@ impl Signals {
     }
 
     async fn pass_on(mut self, tell: watch::Sender<Option<Signal>>) {
-        tell.send_replace(Some(self.next().await));
-        let second = self.next().await;
-        tracing::warn!(target: "obs_runtime::lifecycle", signal = second.name(), "told to end again, and ends at once");
+        let first = self.next().await;
+        // Here, and not where it is waited for: that may be stuck.
+        end();
+        health::aside(move || {
+            tracing::info!(target: "obs_runtime::lifecycle", signal = first.name(), "told to end");
+        });
+        tell.send_replace(Some(first));
+        let told = Instant::now();
+        let second = loop {
+            let signal = self.next().await;
+            if told.elapsed() >= ONE_KILL {
+                break signal;
+            }
+        };
+        health::aside(move || {
+            tracing::warn!(target: "obs_runtime::lifecycle", signal = second.name(), "told to end again, and ends at once");
+        });
+        // For that line, whether or not somebody takes it.
+        tokio::time::sleep(Duration::from_millis(20)).await;
         #[cfg(feature = "log")]
         crate::log::flush(std::time::Instant::now() + Duration::from_millis(100));
         std::process::exit(second.exit_code());

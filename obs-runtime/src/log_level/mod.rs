@@ -39,6 +39,7 @@ pub use error::Error;
 use crate::subscriber::{self, Filter};
 use announce::Change;
 use levels::Levels;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -168,8 +169,11 @@ fn wait() {
         }
         let change = end(levels, "log level reverted: its time is over");
         drop(guard);
-        subscriber::refresh_here();
-        change.iter().for_each(Change::announce);
+        // A subscriber of others that panics is not to be the end of this thread: the next change relies on it.
+        let _ = catch_unwind(AssertUnwindSafe(|| {
+            subscriber::refresh_here();
+            change.iter().for_each(Change::announce);
+        }));
         guard = lock();
     }
 }

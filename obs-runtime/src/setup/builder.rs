@@ -340,7 +340,7 @@ impl Builder {
         }
         crate::log_level::start(filter);
         #[cfg(feature = "health")]
-        crate::health::start();
+        crate::health::start(tokio::runtime::Handle::try_current().ok());
         Ok(Guard::new(admin_address))
     }
 

@@ -60,6 +60,14 @@ impl Filter {
     /// The same for a running service, where a target has to have its level: a slip such as `debgu` would be a
     /// target, and turn off all others.
     pub(crate) fn parse_change(directives: &str) -> Result<Self, InvalidDirectives> {
+        let is_of_a_path = |byte: u8| byte.is_ascii_alphanumeric() || b"_:.-=".contains(&byte);
+        if let Some(strange) = parts(directives)
+            .find(|part| !part.trim().bytes().all(is_of_a_path) || part.trim().starts_with('='))
+        {
+            return Err(InvalidDirectives(format!(
+                "{strange:?} is no `target=level`: a target is a module's path"
+            )));
+        }
         match parts(directives).find(|part| is_bare_target(part)) {
             Some(bare) => {
                 Err(InvalidDirectives(format!("`{bare}` is no level, and as a target it is `{bare}=trace`")))

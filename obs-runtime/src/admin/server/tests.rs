@@ -19,7 +19,7 @@ fn server(policy: Policy) -> Arc<Server> {
 
 fn connect() -> DuplexStream {
     let (near, far) = duplex(4096);
-    tokio::spawn(connection(far, server(Policy::default())));
+    tokio::spawn(connection(far, server(Policy::default()), Progress::new()));
     near
 }
 
@@ -33,7 +33,7 @@ async fn rest_of(client: &mut DuplexStream) -> String {
 /// What is answered to the bytes, after which nothing more comes.
 async fn ask(bytes: &[u8]) -> String {
     let (client, far) = duplex(4096);
-    let serving = tokio::spawn(connection(far, server(Policy::default())));
+    let serving = tokio::spawn(connection(far, server(Policy::default()), Progress::new()));
     let (mut answers, mut requests) = tokio::io::split(client);
     let bytes = bytes.to_owned();
     tokio::spawn(async move {
@@ -71,7 +71,7 @@ async fn answers_are_neither_kept_nor_taken_for_something_else() {
 async fn unknown_paths_and_methods() {
     let status = async |request: &str, policy| {
         let (mut near, far) = duplex(4096);
-        tokio::spawn(connection(far, server(policy)));
+        tokio::spawn(connection(far, server(policy), Progress::new()));
         near.write_all(format!("{request} HTTP/1.0\r\n\r\n").as_bytes()).await.expect("written");
         rest_of(&mut near).await[9..12].to_owned()
     };
@@ -193,7 +193,7 @@ async fn a_connection_without_requests_is_closed() {
 async fn an_answer_that_is_not_read_is_given_up() {
     let before = refused("unread");
     let (mut near, far) = duplex(4096);
-    let serving = tokio::spawn(connection(far, server(Policy::default())));
+    let serving = tokio::spawn(connection(far, server(Policy::default()), Progress::new()));
     near.write_all(b"GET /large HTTP/1.1\r\n\r\n").await.expect("written");
     // Slow, but it reads.
     let mut bytes = [0; 4096];
@@ -226,7 +226,7 @@ async fn a_request_that_is_refused_with_its_body_is_the_last() {
     for next in ["GET /health/live HTTP/1.1\r\n\r\n", "not HTTP\r\n\r\n"] {
         for room in [16, 32, 64, 128, 256, 4096] {
             let (mut near, far) = duplex(room);
-            let serving = tokio::spawn(connection(far, server(Policy::default())));
+            let serving = tokio::spawn(connection(far, server(Policy::default()), Progress::new()));
             let begun = Instant::now();
             let (mut answers, mut requests) = tokio::io::split(&mut near);
             let (mut read, bytes) = (Vec::new(), format!("{refused}{next}"));

@@ -1,0 +1,65 @@
+//! Work that may take long, or be stuck in somebody else's code: away from the thread that answers everybody.
+
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+
+/// How many may be under way at once, those included that nobody waits for any more.
+const AT_ONCE: usize = 8;
+/// How long somebody waits for it.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+static PLACES: Semaphore = Semaphore::const_new(AT_ONCE);
+
+/// What the work answers; or 503 if it takes too long, or too much of it is under way.
+pub(super) async fn aside<R>(work: impl FnOnce() -> R + Send + 'static) -> Response
+where
+    R: IntoResponse + Send + 'static,
+{
+    let Ok(place) = PLACES.try_acquire() else { return busy("too many of these are under way") };
+    let working = spawn_blocking(move || {
+        let _place = place;
+        work()
+    });
+    match timeout(PATIENCE, working).await {
+        Ok(Ok(answer)) => answer.into_response(),
+        Ok(Err(_)) => (StatusCode::INTERNAL_SERVER_ERROR, "this endpoint panicked\n").into_response(),
+        Err(_) => busy("this takes too long: somebody's metric, output or subscriber is stuck"),
+    }
+}
+
+fn busy(why: &'static str) -> Response {
+    (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn what_is_stuck_keeps_nobody_else_waiting() {
+        let (release, stuck) = mpsc::channel::<()>();
+        let stuck = std::sync::Arc::new(std::sync::Mutex::new(stuck));
+        let waiting: Vec<_> = (0..AT_ONCE)
+            .map(|_| {
+                let stuck = stuck.clone();
+                tokio::spawn(aside(move || drop(stuck.lock().map(|stuck| stuck.recv()))))
+            })
+            .collect();
+        while PLACES.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(aside(|| "no place").await.status(), StatusCode::SERVICE_UNAVAILABLE);
+        drop(release);
+        for waiting in waiting {
+            assert_eq!(waiting.await.expect("no panic").status(), StatusCode::OK);
+        }
+        assert_eq!(aside(|| "a place again").await.status(), StatusCode::OK);
+        let panicked = aside(|| assert!(PLACES.is_closed(), "a bug")).await;
+        assert_eq!(panicked.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    }
+}
