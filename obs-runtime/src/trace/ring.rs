@@ -119,18 +119,26 @@ mod exported {
     /// Hands the span of a call that returned over, with its fields.
     #[inline]
     pub(crate) fn submit_returned(call: Returned, runs: FieldRuns<'_>) {
-        push(|bytes| {
+        push(returned(&call, runs));
+    }
+
+    #[inline]
+    fn returned<'a>(
+        call: &'a Returned,
+        runs: FieldRuns<'a>,
+    ) -> impl FnOnce(&mut Producer<u8>) -> Record + 'a {
+        move |bytes| {
             let size = runs.size();
             let (Ok(series), Ok(fields)) = (u32::try_from(call.series), u16::try_from(size)) else {
-                return boxed(call.into(), runs);
+                return boxed((*call).into(), runs);
             };
             if size > bytes.cached_slots() && size > bytes.slots() {
-                return boxed(call.into(), runs);
+                return boxed((*call).into(), runs);
             }
             // There is room, so nothing is cut.
             runs.for_each(|run| _ = bytes.push_entire_slice(run));
-            Record::Short(Short::new(&call, series, fields))
-        });
+            Record::Short(Short::new(call, series, fields))
+        }
     }
 
     impl Short {
@@ -185,19 +193,25 @@ mod exported {
 
     #[inline]
     fn push(record: impl FnOnce(&mut Producer<u8>) -> Record) {
-        let push = |own: &Own<Write>| {
-            RINGS.write(own, |Write { records, bytes }| {
-                let slots = records.slots();
-                if slots == RING_SPANS / 2 {
-                    wake();
-                }
-                // Asked first: bytes without a record would be taken for those of the next.
-                slots > 0 && records.push(record(bytes)).is_ok()
-            })
-        };
-        if !matches!(OWN.try_with(push), Ok(Some(true))) {
+        if !matches!(OWN.try_with(|own| push_to(&RINGS, own, record)), Ok(Some(true))) {
             dropped(1);
         }
+    }
+
+    #[inline]
+    fn push_to(
+        rings: &'static Rings<Write, Read>,
+        own: &Own<Write>,
+        record: impl FnOnce(&mut Producer<u8>) -> Record,
+    ) -> Option<bool> {
+        rings.write(own, |Write { records, bytes }| {
+            let slots = records.slots();
+            if slots == RING_SPANS / 2 {
+                wake();
+            }
+            // Asked first: bytes without a record would be taken for those of the next.
+            slots > 0 && records.push(record(bytes)).is_ok()
+        })
     }
 
     /// Counts spans that are lost; returns how many have been.
@@ -208,11 +222,13 @@ mod exported {
     /// Makes the thread the one to be woken when a ring is half full.
     pub(crate) fn collect_from(thread: Thread) -> impl FnMut(&mut Vec<Ended>) {
         let _ = COLLECTOR.set(thread);
-        |spans| {
-            RINGS.read(|Read { records, bytes }| {
-                spans.extend(std::iter::from_fn(|| records.pop().ok()).map(|record| taken(record, bytes)));
-            });
-        }
+        |spans| take(&RINGS, spans)
+    }
+
+    fn take(rings: &Rings<Write, Read>, spans: &mut Vec<Ended>) {
+        rings.read(|Read { records, bytes }| {
+            spans.extend(std::iter::from_fn(|| records.pop().ok()).map(|record| taken(record, bytes)));
+        });
     }
 
     fn taken(record: Record, ring: &mut Consumer<u8>) -> Ended {
