@@ -70,6 +70,7 @@ mod site;
 mod state;
 mod store;
 mod subscriber;
+mod sync;
 mod trace;
 
 pub use bounded::Bounded;

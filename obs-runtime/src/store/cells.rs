@@ -2,9 +2,10 @@
 
 use super::{Shape, functions};
 use crate::busy;
+use crate::sync::{AtomicU64, Mutex, MutexGuard, OnceLock, size};
 use std::cell::Cell;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 
 /// A thread's cells: for each function, nothing until the thread calls it.
 #[derive(Debug)]
@@ -32,8 +33,8 @@ type Slot = OnceLock<SeriesCells>;
 type Page = OnceLock<Box<[Slot]>>;
 
 /// Functions with more series have pages of so many.
-const MAX_FLAT: usize = 512;
-const PAGE: usize = 64;
+const MAX_FLAT: usize = size(512, 1);
+const PAGE: usize = size(64, 2);
 
 impl Table {
     fn new(series: usize) -> Self {
@@ -119,7 +120,8 @@ impl Pool {
 static POOL: Pool = Pool::new();
 
 /// The cells of calls made while their thread is being torn down. Many threads may write these.
-static ORPHANS: OnceLock<ThreadCells> = OnceLock::new();
+/// Models have some of their own, so this is always `std`'s, of which there can be a static.
+static ORPHANS: std::sync::OnceLock<ThreadCells> = std::sync::OnceLock::new();
 
 thread_local! {
     /// This thread's cells. Without a destructor, so that looking at it is a load; see [`Lease`].
