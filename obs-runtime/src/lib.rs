@@ -76,6 +76,7 @@ mod site;
 mod state;
 mod store;
 mod subscriber;
+mod sync;
 mod time;
 mod trace;
 

@@ -3,8 +3,9 @@
 //! A thread that ends gives its ring to the next that starts, so there are never more rings than there
 //! were threads at once, whether or not the reader gets to empty them.
 
+use crate::sync::{Mutex, MutexGuard};
 use std::cell::RefCell;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
 /// All rings of one purpose: the ends `W` of threads that write, and the ends `R` of the one that reads.
 pub(crate) struct Rings<W, R> {
@@ -92,5 +93,49 @@ mod tests {
             sum += std::iter::from_fn(|| ring.pop().ok()).sum::<u32>();
         });
         assert_eq!((rings, sum), (1, (0..500).sum()));
+    }
+}
+
+#[cfg(all(test, obs_loom))]
+mod models {
+    use super::*;
+    use crate::sync::{Consumer, Producer, RingBuffer, explore};
+    use loom::thread;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    #[test]
+    fn a_ring_goes_from_a_thread_that_ends_to_the_next_and_nothing_is_lost_or_comes_twice() {
+        static SHARED: AtomicBool = AtomicBool::new(false);
+        static NOT_SHARED: AtomicBool = AtomicBool::new(false);
+        explore(|| {
+            let rings: &'static Rings<Producer<u8>, Consumer<u8>> =
+                Box::leak(Box::new(Rings::new(|| RingBuffer::new(4))));
+            let threads = [[1, 2], [11, 12]].map(|numbers| {
+                thread::spawn(move || {
+                    let own = Own::new();
+                    for number in numbers {
+                        assert_eq!(rings.write(&own, |ring| ring.push(number).is_ok()), Some(true));
+                    }
+                })
+            });
+            let mut taken = [Vec::new(), Vec::new()];
+            let mut take = || {
+                let mut count = 0;
+                rings.read(|ring| {
+                    taken[count].extend(std::iter::from_fn(|| ring.pop().ok()));
+                    count += 1;
+                });
+                count
+            };
+            take();
+            for thread in threads {
+                thread.join().expect("no panic");
+            }
+            if take() == 1 { &SHARED } else { &NOT_SHARED }.store(true, Ordering::Relaxed);
+            let [mut first, second] = taken;
+            first.extend(second);
+            assert!([[1, 2, 11, 12], [11, 12, 1, 2]].iter().any(|order| first == order), "{first:?}");
+        });
+        assert!(SHARED.load(Ordering::Relaxed) && NOT_SHARED.load(Ordering::Relaxed));
     }
 }

@@ -207,6 +207,15 @@ impl Site {
         }
     }
 
+    /// One that the program's list does not have.
+    #[cfg(test)]
+    pub(crate) const fn of_tests(name: &'static str, spec: Spec) -> Self {
+        use tracing_core::{Kind, callsite::Identifier, field::FieldSet};
+        static CALLSITE: Site = Site::of_tests("", Spec::new());
+        let fields = FieldSet::new(&[], Identifier(&CALLSITE));
+        Self::new(spec, Metadata::new(name, "tests", Level::INFO, None, None, None, fields, Kind::SPAN), &[])
+    }
+
     /// The `function` label.
     pub(crate) fn function(&self) -> &'static str {
         self.metadata.name()

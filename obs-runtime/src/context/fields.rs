@@ -200,7 +200,7 @@ impl Fields {
 
     /// The bytes of the fields of a span that sees `visible` and has brought what is behind the first `inherited`:
     /// its own, and before them those that contexts around it have brought.
-    pub(super) fn of_span<'a>(&'a self, visible: &'a [Entry], inherited: usize) -> FieldRuns<'a> {
+    pub(crate) fn of_span<'a>(&'a self, visible: &'a [Entry], inherited: usize) -> FieldRuns<'a> {
         let (above, own) = visible.split_at(inherited.min(visible.len()));
         FieldRuns { fields: self, above: above.iter(), own: Some(self.bytes_of(own)) }
     }

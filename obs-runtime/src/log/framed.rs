@@ -1,6 +1,6 @@
 //! Lines in a ring of bytes: each behind its length and its time.
 
-use rtrb::{Consumer, Producer};
+use crate::sync::{Consumer, Producer};
 
 /// In front of each line: its length and its time in ticks.
 const HEADER_BYTES: usize = 12;
@@ -43,5 +43,38 @@ pub(super) fn take(ring: &mut Consumer<u8>, batch: &mut Vec<u8>, taken: &mut Vec
         let start = at + HEADER_BYTES;
         taken.push(Taken { ticks, start, end: start + len });
         at = start + len;
+    }
+}
+
+#[cfg(all(test, obs_loom))]
+mod models {
+    use super::*;
+    use crate::sync::{RingBuffer, explore};
+    use loom::thread;
+
+    #[test]
+    fn lines_are_taken_whole_and_in_order_or_not_at_all() {
+        explore(|| {
+            // Room for two, so that the third finds a full ring or goes around its end.
+            let (mut write, mut read) = RingBuffer::new(2 * HEADER_BYTES + 5);
+            let writer = thread::spawn(move || {
+                ["a", "bc", "d"].map(|text| {
+                    let mut line = Vec::new();
+                    begin(&mut line);
+                    line.extend_from_slice(text.as_bytes());
+                    push(&mut write, text.len() as u64, &mut line)
+                })
+            });
+            let (mut batch, mut taken) = (Vec::new(), Vec::new());
+            take(&mut read, &mut batch, &mut taken);
+            take(&mut read, &mut batch, &mut taken);
+            let fitted = writer.join().expect("no panic");
+            take(&mut read, &mut batch, &mut taken);
+            let lines: Vec<_> = taken.iter().map(|line| (line.ticks, &batch[line.start..line.end])).collect();
+            let expected: [(u64, &[u8]); 3] = [(1, b"a"), (2, b"bc"), (1, b"d")];
+            let expected = expected.into_iter().zip(fitted).filter_map(|(line, fits)| fits.then_some(line));
+            assert_eq!(lines, expected.collect::<Vec<_>>());
+            assert_eq!(&fitted[..2], [true, true]);
+        });
     }
 }

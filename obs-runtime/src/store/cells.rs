@@ -2,9 +2,10 @@
 
 use super::{Shape, functions};
 use crate::busy;
+use crate::sync::{AtomicU64, Mutex, MutexGuard, OnceLock, size};
 use std::cell::Cell;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 
 /// A thread's cells: for each function, nothing until the thread calls it.
 #[derive(Debug)]
@@ -32,8 +33,8 @@ type Slot = OnceLock<SeriesCells>;
 type Page = OnceLock<Box<[Slot]>>;
 
 /// Functions with more series have pages of so many.
-const MAX_FLAT: usize = 512;
-const PAGE: usize = 64;
+const MAX_FLAT: usize = size(512, 1);
+const PAGE: usize = size(64, 2);
 
 impl Table {
     fn new(series: usize) -> Self {
@@ -78,16 +79,49 @@ fn slots(count: usize) -> Box<[Slot]> {
 #[derive(Debug)]
 pub(super) struct SeriesCells(Box<[AtomicU64]>);
 
-/// Cells of threads that ended, waiting for new ones, and all cells there are.
-struct Pool {
+/// All cells there are, and those of threads that ended, waiting for new ones.
+pub(super) struct Pool(Mutex<Lists>);
+
+struct Lists {
     all: Vec<&'static ThreadCells>,
     free: Vec<&'static ThreadCells>,
 }
 
-static POOL: Mutex<Pool> = Mutex::new(Pool { all: Vec::new(), free: Vec::new() });
+impl Pool {
+    pub(super) const fn new() -> Self {
+        Self(Mutex::new(Lists { all: Vec::new(), free: Vec::new() }))
+    }
+
+    /// The cells of a thread that ended, or new ones, for so many functions. The caller is their only writer until it
+    /// releases them: what the writer before it stored, it sees by way of the lock.
+    pub(super) fn acquire(&self, functions: usize) -> &'static ThreadCells {
+        let mut lists = self.lock();
+        lists.free.pop().unwrap_or_else(|| {
+            let cells: &'static ThreadCells = Box::leak(Box::new(ThreadCells::new(functions)));
+            lists.all.push(cells);
+            cells
+        })
+    }
+
+    /// Gives cells to the next thread.
+    pub(super) fn release(&self, cells: &'static ThreadCells) {
+        self.lock().free.push(cells);
+    }
+
+    pub(super) fn all(&self) -> Vec<&'static ThreadCells> {
+        self.lock().all.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Lists> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+static POOL: Pool = Pool::new();
 
 /// The cells of calls made while their thread is being torn down. Many threads may write these.
-static ORPHANS: OnceLock<ThreadCells> = OnceLock::new();
+/// Models have some of their own, so this is always `std`'s, of which there can be a static.
+static ORPHANS: std::sync::OnceLock<ThreadCells> = std::sync::OnceLock::new();
 
 thread_local! {
     /// This thread's cells. Without a destructor, so that looking at it is a load; see [`Lease`].
@@ -101,7 +135,7 @@ struct Lease;
 impl Drop for Lease {
     fn drop(&mut self) {
         if let Some(cells) = CELLS.take() {
-            POOL.lock().unwrap_or_else(PoisonError::into_inner).free.push(cells);
+            POOL.release(cells);
         }
     }
 }
@@ -111,13 +145,11 @@ impl Drop for Lease {
 pub(crate) fn started(shape: &Shape) -> Option<&'static FunctionCells> {
     let Some(cells) = CELLS.get().or_else(acquire) else {
         if let Some(cells) = orphans() {
-            cells.function(shape).started.fetch_add(1, Ordering::Relaxed);
+            cells.orphan_started(shape);
         }
         return None;
     };
-    let cells = cells.function(shape);
-    add(&cells.started, 1);
-    Some(cells)
+    Some(cells.started(shape))
 }
 
 /// Counts a call that ended in a series after a number of ticks, in the cells that it began in if it is still on
@@ -134,11 +166,8 @@ pub(crate) fn finished(shape: &Shape, began_in: Option<&FunctionCells>, series: 
 fn finished_elsewhere(shape: &Shape, series: usize, ticks: u64) {
     if let Some(cells) = CELLS.get().or_else(acquire) {
         cells.function(shape).count(shape, series, ticks);
-    } else if let Some(cells) = orphans()
-        && let Some(SeriesCells(cells)) = cells.function(shape).series(shape, series)
-    {
-        cells[1 + shape.buckets.of(ticks)].fetch_add(1, Ordering::Relaxed);
-        cells[0].fetch_add(ticks, Ordering::Relaxed);
+    } else if let Some(cells) = orphans() {
+        cells.orphan_finished(shape, series, ticks);
     }
 }
 
@@ -158,7 +187,7 @@ fn orphans() -> Option<&'static ThreadCells> {
         return None;
     }
     let _busy = busy::now();
-    Some(ORPHANS.get_or_init(ThreadCells::new))
+    Some(ORPHANS.get_or_init(|| ThreadCells::new(functions().len())))
 }
 
 /// The cells of a thread that ended, or new ones: once for each thread. None for one that is being torn down.
@@ -170,26 +199,42 @@ fn acquire() -> Option<&'static ThreadCells> {
     }
     let _busy = busy::now();
     LEASE.try_with(|_| ()).ok()?;
-    let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
-    let cells = pool.free.pop().unwrap_or_else(|| {
-        let cells: &'static ThreadCells = Box::leak(Box::new(ThreadCells::new()));
-        pool.all.push(cells);
-        cells
-    });
+    let cells = POOL.acquire(functions().len());
     CELLS.set(Some(cells));
     Some(cells)
 }
 
 /// The cells of all threads, those that ended included.
 pub(super) fn all() -> Vec<&'static ThreadCells> {
-    let mut all = POOL.lock().unwrap_or_else(PoisonError::into_inner).all.clone();
+    let mut all = POOL.all();
     all.extend(ORPHANS.get());
     all
 }
 
 impl ThreadCells {
-    fn new() -> Self {
-        Self { functions: functions().iter().map(|_| OnceLock::new()).collect() }
+    pub(super) fn new(functions: usize) -> Self {
+        Self { functions: std::iter::repeat_with(OnceLock::new).take(functions).collect() }
+    }
+
+    /// Counts a call that begins, on the thread that alone writes these cells.
+    #[inline]
+    pub(super) fn started(&self, shape: &Shape) -> &FunctionCells {
+        let cells = self.function(shape);
+        add(&cells.started, 1);
+        cells
+    }
+
+    /// Counts a call that begins, on any of many threads.
+    pub(super) fn orphan_started(&self, shape: &Shape) {
+        self.function(shape).started.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a call that ended, on any of many threads.
+    pub(super) fn orphan_finished(&self, shape: &Shape, series: usize, ticks: u64) {
+        if let Some(SeriesCells(cells)) = self.function(shape).series(shape, series) {
+            cells[1 + shape.buckets.of(ticks)].fetch_add(1, Ordering::Relaxed);
+            cells[0].fetch_add(ticks, Ordering::Relaxed);
+        }
     }
 
     #[inline]
@@ -214,7 +259,7 @@ impl FunctionCells {
     /// Counts a call that ended, on the thread that alone writes these cells.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "the end of every call")]
-    fn count(&self, shape: &Shape, series: usize, ticks: u64) {
+    pub(super) fn count(&self, shape: &Shape, series: usize, ticks: u64) {
         if let Some(SeriesCells(cells)) = self.series(shape, series)
             && let (Some(sum), Some(bucket)) = (cells.first(), cells.get(1 + shape.buckets.of(ticks)))
         {

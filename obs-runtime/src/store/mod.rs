@@ -7,6 +7,8 @@
 
 mod buckets;
 mod cells;
+#[cfg(all(test, obs_loom, feature = "prometheus"))]
+mod models;
 mod snapshot;
 
 pub(crate) use buckets::Buckets;

@@ -1,6 +1,7 @@
 //! What a scrape reads: the cells of all threads, added up.
 #![cfg(feature = "prometheus")]
 
+use super::cells::ThreadCells;
 use super::{Shape, cells, functions};
 use crate::site::Site;
 use std::sync::atomic::Ordering;
@@ -40,6 +41,19 @@ impl FunctionSnapshot {
         Self { site, shape, in_flight: 0, places, numbers: Vec::new() }
     }
 
+    /// Adds up what threads have counted.
+    pub(super) fn of(site: &'static Site, shape: &'static Shape, threads: &[&'static ThreadCells]) -> Self {
+        let mut function = Self::new(site, shape);
+        let called: Vec<_> = threads.iter().filter_map(|thread| thread.called(shape)).collect();
+        for cells in &called {
+            cells.touched().for_each(|(series, cells)| function.add(series, cells.sum(), cells.buckets()));
+        }
+        // Read after the ends, so that a call that ends meanwhile is not below zero.
+        let started: u64 = called.iter().map(|cells| cells.started.load(Ordering::Relaxed)).sum();
+        function.in_flight = started.saturating_sub(function.ended());
+        function
+    }
+
     /// Adds what one thread has counted in a series.
     pub(crate) fn add(&mut self, series: usize, sum: u64, buckets: impl Iterator<Item = u64>) {
         let width = self.width();
@@ -74,19 +88,5 @@ impl FunctionSnapshot {
 pub(crate) fn snapshot() -> Vec<FunctionSnapshot> {
     let threads = cells::all();
     let metered = functions().iter().filter(|site| site.spec.metrics);
-    metered
-        .filter_map(|site| {
-            let mut function = FunctionSnapshot::new(site, site.shape()?);
-            let called: Vec<_> = threads.iter().filter_map(|thread| thread.called(function.shape)).collect();
-            for cells in &called {
-                cells
-                    .touched()
-                    .for_each(|(series, cells)| function.add(series, cells.sum(), cells.buckets()));
-            }
-            // Read after the ends, so that a call that ends meanwhile is not below zero.
-            let started: u64 = called.iter().map(|cells| cells.started.load(Ordering::Relaxed)).sum();
-            function.in_flight = started.saturating_sub(function.ended());
-            Some(function)
-        })
-        .collect()
+    metered.filter_map(|site| Some(FunctionSnapshot::of(site, site.shape()?, &threads))).collect()
 }

@@ -42,18 +42,18 @@ mod exported {
     use crate::context::{FieldRuns, Fields};
     use crate::rings::{Own, Rings};
     use crate::site::Site;
+    use crate::sync::{Consumer, Producer, RingBuffer, size};
     use crate::trace::{Finished, Returned, TraceContext};
-    use rtrb::{Consumer, Producer, RingBuffer};
     use std::num::NonZeroU64;
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU64, Ordering};
     use std::thread::Thread;
 
     /// Spans that a thread may finish before the collector comes by.
-    const RING_SPANS: usize = 512;
+    const RING_SPANS: usize = size(512, 2);
 
     /// Bytes of their fields. Those of a span that finds no room here go in a box.
-    const RING_BYTES: usize = 64 * 1024;
+    const RING_BYTES: usize = size(64 * 1024, 36);
 
     static RINGS: Rings<Write, Read> = Rings::new(rings);
     static COLLECTOR: OnceLock<Thread> = OnceLock::new();
@@ -119,18 +119,26 @@ mod exported {
     /// Hands the span of a call that returned over, with its fields.
     #[inline]
     pub(crate) fn submit_returned(call: Returned, runs: FieldRuns<'_>) {
-        push(|bytes| {
+        push(returned(&call, runs));
+    }
+
+    #[inline]
+    fn returned<'a>(
+        call: &'a Returned,
+        runs: FieldRuns<'a>,
+    ) -> impl FnOnce(&mut Producer<u8>) -> Record + 'a {
+        move |bytes| {
             let size = runs.size();
             let (Ok(series), Ok(fields)) = (u32::try_from(call.series), u16::try_from(size)) else {
-                return boxed(call.into(), runs);
+                return boxed((*call).into(), runs);
             };
             if size > bytes.cached_slots() && size > bytes.slots() {
-                return boxed(call.into(), runs);
+                return boxed((*call).into(), runs);
             }
             // There is room, so nothing is cut.
             runs.for_each(|run| _ = bytes.push_entire_slice(run));
-            Record::Short(Short::new(&call, series, fields))
-        });
+            Record::Short(Short::new(call, series, fields))
+        }
     }
 
     impl Short {
@@ -185,19 +193,25 @@ mod exported {
 
     #[inline]
     fn push(record: impl FnOnce(&mut Producer<u8>) -> Record) {
-        let push = |own: &Own<Write>| {
-            RINGS.write(own, |Write { records, bytes }| {
-                let slots = records.slots();
-                if slots == RING_SPANS / 2 {
-                    wake();
-                }
-                // Asked first: bytes without a record would be taken for those of the next.
-                slots > 0 && records.push(record(bytes)).is_ok()
-            })
-        };
-        if !matches!(OWN.try_with(push), Ok(Some(true))) {
+        if !matches!(OWN.try_with(|own| push_to(&RINGS, own, record)), Ok(Some(true))) {
             dropped(1);
         }
+    }
+
+    #[inline]
+    fn push_to(
+        rings: &'static Rings<Write, Read>,
+        own: &Own<Write>,
+        record: impl FnOnce(&mut Producer<u8>) -> Record,
+    ) -> Option<bool> {
+        rings.write(own, |Write { records, bytes }| {
+            let slots = records.slots();
+            if slots == RING_SPANS / 2 {
+                wake();
+            }
+            // Asked first: bytes without a record would be taken for those of the next.
+            slots > 0 && records.push(record(bytes)).is_ok()
+        })
     }
 
     /// Counts spans that are lost; returns how many have been.
@@ -208,11 +222,13 @@ mod exported {
     /// Makes the thread the one to be woken when a ring is half full.
     pub(crate) fn collect_from(thread: Thread) -> impl FnMut(&mut Vec<Ended>) {
         let _ = COLLECTOR.set(thread);
-        |spans| {
-            RINGS.read(|Read { records, bytes }| {
-                spans.extend(std::iter::from_fn(|| records.pop().ok()).map(|record| taken(record, bytes)));
-            });
-        }
+        |spans| take(&RINGS, spans)
+    }
+
+    fn take(rings: &Rings<Write, Read>, spans: &mut Vec<Ended>) {
+        rings.read(|Read { records, bytes }| {
+            spans.extend(std::iter::from_fn(|| records.pop().ok()).map(|record| taken(record, bytes)));
+        });
     }
 
     fn taken(record: Record, ring: &mut Consumer<u8>) -> Ended {
@@ -236,6 +252,68 @@ mod exported {
     pub(crate) fn wake() {
         if let Some(thread) = COLLECTOR.get() {
             thread.unpark();
+        }
+    }
+
+    #[cfg(all(test, obs_loom))]
+    mod models {
+        use super::*;
+        use crate::site::Spec;
+        use crate::sync::explore;
+        use loom::thread;
+        use std::sync::atomic::AtomicBool;
+
+        /// The fields of a call that began at that tick: of another length for each, so that there is room for any
+        /// three, but not always for the last.
+        fn fields(started: u64) -> Fields {
+            let (mut fields, lengths) = (Fields::new(), [1, 4, 9, 12]);
+            fields.push_str("f", &"x".repeat(lengths[usize::try_from(started - 1).expect("few")]));
+            fields
+        }
+
+        #[test]
+        fn a_span_has_its_own_fields_however_full_the_rings_are() {
+            static DROPPED: AtomicBool = AtomicBool::new(false);
+            static ALL_KEPT: AtomicBool = AtomicBool::new(false);
+            static BOXED: AtomicBool = AtomicBool::new(false);
+            static SITE: Site = Site::of_tests("modelled", Spec::new());
+            let submit = move |rings, own: &Own<Write>, started| {
+                let fields = fields(started);
+                let trace = TraceContext { trace_id: 1, span_id: started, sampled: true };
+                let call = Returned { site: &SITE, series: 0, trace, parent: None, started, ended: started };
+                let record = |bytes: &mut _| {
+                    let record = returned(&call, fields.of_span(fields.all(), 0))(bytes);
+                    BOXED.fetch_or(matches!(record, Record::Boxed(_)), Ordering::Relaxed);
+                    record
+                };
+                push_to(rings, own, record) == Some(true)
+            };
+            explore(move || {
+                let rings: &'static Rings<Write, Read> = Box::leak(Box::new(Rings::new(rings)));
+                let writer = thread::spawn(move || {
+                    let own = Own::new();
+                    [1, 2, 3, 4].map(|started| submit(rings, &own, started))
+                });
+                let mut spans = Vec::new();
+                take(rings, &mut spans);
+                take(rings, &mut spans);
+                let kept = writer.join().expect("no panic");
+                take(rings, &mut spans);
+                let started = spans.into_iter().map(|span| {
+                    let (span, taken) = match span {
+                        Ended::Ours(span, fields) => (span, fields),
+                        #[cfg(feature = "opentelemetry")]
+                        Ended::Api(_) => unreachable!("none was submitted"),
+                    };
+                    let expected = fields(span.started);
+                    assert_eq!(taken.bytes_of(taken.all()), expected.bytes_of(expected.all()));
+                    span.started
+                });
+                let expected = (1..).zip(kept).filter_map(|(started, kept)| kept.then_some(started));
+                assert_eq!(started.collect::<Vec<u64>>(), expected.collect::<Vec<u64>>());
+                if kept == [true; 4] { &ALL_KEPT } else { &DROPPED }.store(true, Ordering::Relaxed);
+            });
+            assert!([&DROPPED, &ALL_KEPT, &BOXED].iter().all(|seen| seen.load(Ordering::Relaxed)));
         }
     }
 }

@@ -19,9 +19,6 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::LazyLock;
-use tracing_core::callsite::Identifier;
-use tracing_core::field::FieldSet;
-use tracing_core::{Kind, Level, Metadata};
 
 /// Texts that need escaping, are not in order, or are empty.
 struct Odd;
@@ -102,18 +99,12 @@ static SITES: LazyLock<Vec<&'static Site>> = LazyLock::new(|| {
     let mut buckets = SharedBuckets::new();
     let places = FUNCTIONS.iter().enumerate();
     let sites = places.map(|(id, (name, spec))| {
-        let site: &'static Site = Box::leak(Box::new(site(name, *spec)));
+        let site: &'static Site = Box::leak(Box::new(Site::of_tests(name, *spec)));
         site.place(shape(id, site, &mut buckets));
         site
     });
     sites.collect()
 });
-
-const fn site(name: &'static str, spec: Spec) -> Site {
-    static CALLSITE: Site = site("", Spec::new());
-    let fields = FieldSet::new(&[], Identifier(&CALLSITE));
-    Site::new(spec, Metadata::new(name, "tests", Level::INFO, None, None, None, fields, Kind::SPAN), &[])
-}
 
 /// What several threads have counted of some functions: nothing, little, or a lot.
 pub(in crate::export) fn random_snapshot(random: &mut Rng) -> Vec<FunctionSnapshot> {
