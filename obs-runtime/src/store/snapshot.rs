@@ -48,7 +48,8 @@ impl FunctionSnapshot {
         for cells in &called {
             cells.touched().for_each(|(series, cells)| function.add(series, cells.sum(), cells.buckets()));
         }
-        // Read after the ends, so that a call that ends meanwhile is not below zero.
+        // Read after the ends, so that a call that begins and ends meanwhile does not hide another. Nothing puts the two
+        // in an order on every processor, though, so an end may be seen before its beginning.
         let started: u64 = called.iter().map(|cells| cells.started.load(Ordering::Relaxed)).sum();
         function.in_flight = started.saturating_sub(function.ended());
         function
