@@ -67,11 +67,9 @@ fn nothing_stops_the_others() {
     });
     until("it runs", || status("holds") == Some(Status::Pass));
     holds.expect("fits").remove();
-    let before = RUNS.load(Ordering::Relaxed);
     let later = check("later").probe(Probe::Liveness).every(short).timeout(DEADLINE).register(async || ());
     until("it runs", || status("later") == Some(Status::Pass));
     later.expect("fits").remove();
-    assert!(RUNS.load(Ordering::Relaxed) >= before);
 }
 
 struct BlocksWhenDropped;

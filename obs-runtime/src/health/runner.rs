@@ -85,8 +85,11 @@ pub(super) fn watch(check: Arc<Registered>) -> Option<JoinHandle<()>> {
     match runtime() {
         Ok(runtime) => Some(runtime.spawn(run_for_ever(check))),
         Err(error) => {
-            let check = &*check.spec.name;
-            tracing::error!(target: "obs_runtime::health", check, %error, "no thread for health checks");
+            // The registry is locked, and somebody who listens may ask it.
+            let name = check.spec.name.clone();
+            aside(move || {
+                tracing::error!(target: "obs_runtime::health", check = &*name, %error, "no thread for health checks");
+            });
             None
         }
     }
