@@ -35,6 +35,11 @@
 //! | `otlp` | spans, log records and metrics to an OpenTelemetry collector, over HTTP | no |
 //! | `otlp-grpc` | the same over gRPC | no |
 //! | `otlp-tls` | the same over TLS | no |
+//! | `profile` | [`profile`]: tasks, waiting and locks in pprof's format, and calls that are stuck | no |
+//! | `profile-cpu` | the same of CPU time, by samples | no |
+//! | `profile-heap` | the same of memory, by jemalloc | no |
+//! | `profile-svg` | profiles as flame graphs | no |
+//! | `sync` | [`sync`]: locks that are in the profile `mutex` | no |
 //! | `opentelemetry` | code that uses the OpenTelemetry API directly is in our spans, and ours in its | no |
 
 #![deny(unsafe_code)]
@@ -69,14 +74,16 @@ mod log;
 pub mod log_level;
 mod outcome;
 mod panics;
+#[cfg(feature = "profile")]
+pub mod profile;
 pub mod propagation;
 mod rings;
 mod setup;
+mod shared;
 mod site;
 mod state;
 mod store;
 mod subscriber;
-mod sync;
 mod time;
 mod trace;
 

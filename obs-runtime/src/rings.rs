@@ -3,7 +3,7 @@
 //! A thread that ends gives its ring to the next that starts, so there are never more rings than there
 //! were threads at once, whether or not the reader gets to empty them.
 
-use crate::sync::{Mutex, MutexGuard};
+use crate::shared::{Mutex, MutexGuard};
 use std::cell::RefCell;
 use std::sync::PoisonError;
 
@@ -99,7 +99,7 @@ mod tests {
 #[cfg(all(test, obs_loom))]
 mod models {
     use super::*;
-    use crate::sync::{Consumer, Producer, RingBuffer, explore};
+    use crate::shared::{Consumer, Producer, RingBuffer, explore};
     use loom::thread;
     use std::sync::atomic::{AtomicBool, Ordering};
 

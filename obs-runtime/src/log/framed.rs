@@ -1,6 +1,6 @@
 //! Lines in a ring of bytes: each behind its length and its time.
 
-use crate::sync::{Consumer, Producer};
+use crate::shared::{Consumer, Producer};
 
 /// In front of each line: its length and its time in ticks.
 const HEADER_BYTES: usize = 12;
@@ -49,7 +49,7 @@ pub(super) fn take(ring: &mut Consumer<u8>, batch: &mut Vec<u8>, taken: &mut Vec
 #[cfg(all(test, obs_loom))]
 mod models {
     use super::*;
-    use crate::sync::{RingBuffer, explore};
+    use crate::shared::{RingBuffer, explore};
     use loom::thread;
 
     #[test]

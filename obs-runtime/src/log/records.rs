@@ -2,7 +2,7 @@
 
 use super::framed::{self, Taken};
 use crate::rings::{Own, Rings};
-use crate::sync::{Consumer, Producer, RingBuffer};
+use crate::shared::{Consumer, Producer, RingBuffer};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::Thread;

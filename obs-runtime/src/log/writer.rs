@@ -8,7 +8,7 @@ use super::framed;
 use super::output::Writing;
 use crate::busy;
 use crate::rings::{Own, Rings};
-use crate::sync::{Consumer, Producer, RingBuffer};
+use crate::shared::{Consumer, Producer, RingBuffer};
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};

@@ -2,7 +2,7 @@
 
 use super::{Shape, functions};
 use crate::busy;
-use crate::sync::{AtomicU64, Mutex, MutexGuard, OnceLock, size};
+use crate::shared::{AtomicU64, Mutex, MutexGuard, OnceLock, size};
 use std::cell::Cell;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;

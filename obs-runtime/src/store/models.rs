@@ -3,8 +3,8 @@
 use super::cells::{Pool, ThreadCells};
 use super::snapshot::FunctionSnapshot;
 use super::{Buckets, Shape};
+use crate::shared::explore;
 use crate::site::{Site, Spec};
-use crate::sync::explore;
 use loom::thread;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -41,8 +41,8 @@ pub(crate) fn submit_returned(_: Returned, _: FieldRuns<'_>) {}
 mod exported {
     use crate::context::{FieldRuns, Fields};
     use crate::rings::{Own, Rings};
+    use crate::shared::{Consumer, Producer, RingBuffer, size};
     use crate::site::Site;
-    use crate::sync::{Consumer, Producer, RingBuffer, size};
     use crate::trace::{Finished, Returned, TraceContext};
     use std::num::NonZeroU64;
     use std::sync::OnceLock;
@@ -258,8 +258,8 @@ mod exported {
     #[cfg(all(test, obs_loom))]
     mod models {
         use super::*;
+        use crate::shared::explore;
         use crate::site::Spec;
-        use crate::sync::explore;
         use loom::thread;
         use std::sync::atomic::AtomicBool;
 
