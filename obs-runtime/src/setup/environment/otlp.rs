@@ -1,6 +1,8 @@
 //! Where telemetry is sent, by the OpenTelemetry exporter specification. What is set for one signal
 //! goes before what is set for all, and code before both.
 
+mod metrics;
+
 use super::Environment;
 use crate::export::delivery::Signal;
 use crate::export::otlp::{OtlpCompression, OtlpProtocol, Target, Tls};
@@ -64,8 +66,6 @@ const CLIENT_KEY: Names = names!("CLIENT_KEY");
 
 /// By the specification.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
-#[cfg(feature = "prometheus")]
-const DEFAULT_INTERVAL: Duration = Duration::from_mins(1);
 
 /// A value, and the name of what set it.
 type Named = (&'static str, String);
@@ -88,7 +88,7 @@ impl Environment<'_> {
                 asked => self.target(Signal::Traces, asked.is_some(), choices)?,
             },
             logs: self.target_if(asked(choices.logs, logs), Signal::Logs, choices)?,
-            metrics: self.target_if(asked(choices.metrics, metrics), Signal::Metrics, choices)?,
+            metrics: self.metrics_target(asked(choices.metrics, metrics), choices)?,
         })
     }
 
@@ -290,12 +290,6 @@ impl Environment<'_> {
             "OTEL_BLRP_MAX_QUEUE_SIZE",
             "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE",
         )
-    }
-
-    /// How often metrics are sent.
-    #[cfg(feature = "prometheus")]
-    pub(in crate::setup) fn metric_interval(&self) -> Result<Duration, InitError> {
-        Ok(self.millis("OTEL_METRIC_EXPORT_INTERVAL")?.unwrap_or(DEFAULT_INTERVAL))
     }
 
     fn batching(

@@ -103,6 +103,57 @@ fn wrong_settings_are_refused_by_name() {
 }
 
 #[test]
+#[cfg(all(feature = "otlp-grpc", feature = "otlp-tls"))]
+fn each_setting_has_a_variable_for_each_signal_and_one_for_all() {
+    // Each is wrong, which is said where it is read.
+    let settings = [
+        ("ENDPOINT", "ftp://collector"),
+        ("PROTOCOL", "smoke"),
+        ("COMPRESSION", "zstd"),
+        ("HEADERS", "no pair"),
+        ("TIMEOUT", "soon"),
+        ("INSECURE", "perhaps"),
+        ("CERTIFICATE", "/no/such.pem"),
+        ("CLIENT_CERTIFICATE", "/no/such.pem"),
+        ("CLIENT_KEY", "/no/such.pem"),
+    ];
+    for signal in ["", "TRACES_", "LOGS_", "METRICS_"] {
+        for (setting, wrong) in settings {
+            let name = format!("OTEL_EXPORTER_OTLP_{signal}{setting}");
+            let endpoint = if setting == "INSECURE" { "collector:4317" } else { "https://collector:4317" };
+            let value = |asked: &str| match asked {
+                _ if asked == name => Some(wrong),
+                "OTEL_EXPORTER_OTLP_ENDPOINT" => Some(endpoint),
+                "OTEL_EXPORTER_OTLP_PROTOCOL" => Some("grpc"),
+                "OTEL_LOGS_EXPORTER" | "OTEL_METRICS_EXPORTER" => Some("otlp"),
+                _ => None,
+            };
+            let lookup = |asked: &str| value(asked).map(str::to_owned);
+            let error = Environment::new(&lookup).otlp(&Choices::default()).expect_err(&name).to_string();
+            assert!(error.starts_with(&format!("{name} is ")), "{error}");
+        }
+    }
+}
+
+#[test]
+fn metrics_are_sent_in_the_one_form_that_there_is() {
+    let metrics = ("OTEL_METRICS_EXPORTER", "otlp");
+    for (name, right, wrong) in [
+        ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "Cumulative", "delta"),
+        (
+            "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
+            "explicit_bucket_histogram",
+            "base2_exponential_bucket_histogram",
+        ),
+    ] {
+        otlp(&[ALL, metrics, (name, right)], &Choices::default()).expect("valid");
+        let error = otlp(&[ALL, metrics, (name, wrong)], &Choices::default()).expect_err(wrong).to_string();
+        assert!(error.starts_with(name), "{error}");
+        otlp(&[ALL, (name, wrong)], &Choices::default()).expect("of no matter where no metrics are sent");
+    }
+}
+
+#[test]
 fn a_smaller_queue_has_smaller_batches() {
     let lookup = |name: &str| (name == "OTEL_BSP_MAX_QUEUE_SIZE").then(|| "256".to_owned());
     let batching = Environment::new(&lookup).span_batching().expect("valid");
