@@ -25,7 +25,7 @@ from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2, metric
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 from opentelemetry.proto.metrics.v1.metrics_pb2 import AGGREGATION_TEMPORALITY_CUMULATIVE
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
-from shop import Handler, free_port, serve, stop
+from shop import Handler, emit, free_port, serve, stop, values
 
 TRACE = bytes.fromhex("0af7651916cd43dd8448eb211c80319c")
 CALLER = bytes.fromhex("b7ad6b7169203331")
@@ -112,35 +112,6 @@ def listen_in(endpoint):
 
     threading.Thread(target=accept, daemon=True).start()
     return wire, f"http://127.0.0.1:{listener.getsockname()[1]}"
-
-
-def emit(emitter, endpoint, protocol, compression, **more):
-    """Runs the emitter, and gives its log lines."""
-    own = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
-    result = subprocess.run(
-        [emitter],
-        env=own
-        | {
-            "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
-            "OTEL_EXPORTER_OTLP_PROTOCOL": protocol,
-            "OTEL_EXPORTER_OTLP_COMPRESSION": compression,
-            "OTEL_EXPORTER_OTLP_HEADERS": "x-test=a%20b",
-            "OTEL_LOGS_EXPORTER": "otlp",
-            "OTEL_METRICS_EXPORTER": "otlp",
-            "OTEL_RESOURCE_ATTRIBUTES": "team=payments",
-            "RUST_LOG": "info",
-        }
-        | more,
-        check=True,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    return result.stdout.splitlines()
-
-
-def values(attributes):
-    return {a.key: getattr(a.value, a.value.WhichOneof("value")) for a in attributes}
 
 
 def check_resource(resource):

@@ -1,6 +1,7 @@
-"""What the peers' scripts share: a sink for spans, and a running shop."""
+"""What the peers' scripts share: a sink for spans, a running shop, and the emitter's runs."""
 
 import gzip
+import os
 import socket
 import ssl
 import subprocess
@@ -91,3 +92,32 @@ def attribute(span, key):
         if found.key == key:
             return getattr(found.value, found.value.WhichOneof("value"))
     return None
+
+
+def emit(emitter, endpoint, protocol, compression, **more):
+    """Runs the emitter, and gives its log lines."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
+    result = subprocess.run(
+        [emitter],
+        env=own
+        | {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
+            "OTEL_EXPORTER_OTLP_PROTOCOL": protocol,
+            "OTEL_EXPORTER_OTLP_COMPRESSION": compression,
+            "OTEL_EXPORTER_OTLP_HEADERS": "x-test=a%20b",
+            "OTEL_LOGS_EXPORTER": "otlp",
+            "OTEL_METRICS_EXPORTER": "otlp",
+            "OTEL_RESOURCE_ATTRIBUTES": "team=payments",
+            "RUST_LOG": "info",
+        }
+        | more,
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    return result.stdout.splitlines()
+
+
+def values(attributes):
+    return {a.key: getattr(a.value, a.value.WhichOneof("value")) for a in attributes}

@@ -20,6 +20,7 @@ use serde_json::{Value as Json_, json};
 use std::convert::Infallible;
 use std::io;
 use std::time::{Duration, Instant};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -317,6 +318,21 @@ async fn a_client_that_hangs_up_has_cancelled_and_leaves_nothing_in_flight() {
         assert!(waiting.elapsed() < DEADLINE, "in flight");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+#[tokio::test]
+async fn a_client_that_hangs_up_while_it_sends_leaves_nothing_in_flight() {
+    let recorder = recorder();
+    let url = serve(routes()).await;
+    let head =
+        "POST /echo/1 HTTP/1.1\r\nhost: x\r\nx-request-id: sent-half\r\ncontent-length: 10\r\n\r\nhalf";
+    let mut stream = tokio::net::TcpStream::connect(&url["http://".len()..]).await.expect("a connection");
+    stream.write_all(head.as_bytes()).await.expect("written");
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    drop(stream);
+    let span = &spans_of(recorder, "sent-half", "POST /echo/{id}").await[0];
+    let status = attribute(span, "http.response.status_code");
+    assert_eq!(status.as_deref(), Some("400"), "what the handler answers to half a body");
 }
 
 #[tokio::test]

@@ -97,6 +97,10 @@ fn an_invalid_traceparent_is_no_traceparent() {
     assert_eq!(extract(&twice[..]).trace(), None, "two headers");
     let bytes: [(&str, &[u8]); 1] = [("traceparent", b"00-\xff\xfe")];
     assert_eq!(extract(&bytes[..]).trace(), None, "no text");
+    for name in ["trace-parent", "trace.parent", "traceparent2"] {
+        assert_eq!(extract(&[(name, traceparent())][..]).trace(), None, "{name}");
+    }
+    assert!(sent_on(&[("tracestate", "a=1")]).is_empty(), "a tracestate alone");
 }
 
 #[test]
@@ -124,6 +128,8 @@ fn a_valid_tracestate_is_sent_on_as_it_came() {
     assert_eq!(state_after(&["foo=1", "bar=2,rojo=3"]).as_deref(), Some("foo=1,bar=2,rojo=3"), "two headers");
     assert_eq!(state_after(&[" foo=1 ,\tbar=2"]).as_deref(), Some("foo=1,bar=2"), "white space between");
     assert_eq!(state_after(&["foo=1,,bar=2,"]).as_deref(), Some("foo=1,bar=2"), "members may be empty");
+    assert_eq!(state_after(&["foo=1", "", "bar=2"]).as_deref(), Some("foo=1,bar=2"), "and so may headers");
+    assert_eq!(state_after(&[""]), None);
     assert_eq!(state_after(&["foo=1,bar=2,foo=3"]).as_deref(), Some("foo=1,bar=2"), "each key once");
     let full: Vec<String> = (0..32).map(|number| format!("k{number}={number}")).collect();
     assert_eq!(state_after(&[&full.join(",")]), Some(full.join(",")), "32 members");

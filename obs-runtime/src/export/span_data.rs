@@ -66,15 +66,13 @@ impl Converter {
         if let Some((error, exception)) =
             rest.error.as_ref().and_then(|error| Some((error, error.exception?)))
         {
-            events.events.push(Event::new(
-                "exception",
-                self.anchor.system_time(span.ended),
-                vec![
-                    KeyValue::new("exception.type", exception),
-                    text("exception.message", error.text.clone()),
-                ],
-                0,
-            ));
+            let attributes = vec![
+                KeyValue::new("exception.type", exception),
+                text("exception.message", error.text.clone()),
+            ];
+            let (attributes, dropped) = limited(attributes, limits().event_attributes);
+            let at = self.anchor.system_time(span.ended);
+            push_last(&mut events, Event::new("exception", at, attributes, dropped), limits().events);
         }
         let link = |(to, remote): &(TraceContext, bool)| {
             Link::new(span_context(*to, *remote, TraceState::default()), Vec::new(), 0)
@@ -109,10 +107,23 @@ fn tracestate(span: &Finished) -> TraceState {
     carried.and_then(|state| state.parse().ok()).unwrap_or_default()
 }
 
+/// Adds the event that says most, in the place of the one before it if there is no room.
+fn push_last(events: &mut SpanEvents, event: Event, limit: usize) {
+    if events.events.len() >= limit {
+        events.dropped_count += 1;
+        if events.events.pop().is_none() {
+            return;
+        }
+    }
+    events.events.push(event);
+}
+
 /// Keeps the first `limit` attributes, and says how many more there were.
 fn limited(mut attributes: Vec<KeyValue>, limit: usize) -> (Vec<KeyValue>, u32) {
     let dropped = attributes.len().saturating_sub(limit);
     attributes.truncate(limit);
+    // Names and labels that were compiled in have a length too.
+    cut_all(&mut attributes, limits().value_length);
     (attributes, u32::try_from(dropped).unwrap_or(u32::MAX))
 }
 
@@ -133,6 +144,17 @@ fn cut_at(limit: usize, mut text: String) -> String {
         text.truncate(end);
     }
     text
+}
+
+/// Cuts the texts that are longer.
+fn cut_all(attributes: &mut [KeyValue], limit: usize) {
+    for attribute in attributes {
+        if let Value::String(text) = &attribute.value
+            && text.as_str().len() > limit
+        {
+            attribute.value = cut_at(limit, text.as_str().to_owned()).into();
+        }
+    }
 }
 
 fn kind(site: &Site) -> trace::SpanKind {
@@ -222,6 +244,28 @@ mod tests {
             assert_eq!(start, end, "{ahead}");
             assert!(end.elapsed().expect("in the past").as_secs() < 1, "{ahead}");
         }
+    }
+
+    #[test]
+    fn a_failure_is_an_event_among_those_that_there_may_be() {
+        for (limit, names, dropped) in [(3, &["a", "b", "exception"][..], 0), (2, &["a", "exception"], 1)] {
+            let event = |name| Event::with_name(name);
+            let mut events = SpanEvents::default();
+            events.events = vec![event("a"), event("b")];
+            push_last(&mut events, event("exception"), limit);
+            let kept: Vec<_> = events.events.iter().map(|event| event.name.as_ref()).collect();
+            assert_eq!((&kept[..], events.dropped_count), (names, dropped));
+        }
+        let mut none = SpanEvents::default();
+        push_last(&mut none, Event::with_name("exception"), 0);
+        assert_eq!((none.events.len(), none.dropped_count), (0, 1));
+    }
+
+    #[test]
+    fn whatever_a_text_is_of_it_is_cut() {
+        let mut attributes = [KeyValue::new("code.file.path", "src/main.rs"), KeyValue::new("number", 12345)];
+        cut_all(&mut attributes, 3);
+        assert_eq!(attributes, [KeyValue::new("code.file.path", "src"), KeyValue::new("number", 12345)]);
     }
 
     #[test]

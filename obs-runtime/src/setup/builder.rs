@@ -58,7 +58,8 @@ pub fn builder() -> Builder {
 /// `OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE`, `OTEL_EXPORTER_OTLP_CLIENT_KEY` and
 /// `OTEL_EXPORTER_OTLP_INSECURE`; how much is sent at once and how often (`OTEL_BSP_*` for spans, `OTEL_BLRP_*`
 /// for log records, `OTEL_METRIC_EXPORT_INTERVAL`); and the `OTEL_*_LIMIT` on attributes, their length, events
-/// and links of a span.
+/// and links of a span. Metrics are sent as they are scraped, so `OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE`
+/// takes `cumulative`, and `OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION` `explicit_bucket_histogram`.
 #[derive(Default)]
 pub struct Builder {
     service: Service,

@@ -47,6 +47,28 @@ mod tests {
     }
 
     #[test]
+    fn each_limit_has_a_variable() {
+        let default = Limits::DEFAULT;
+        for (variable, expected) in [
+            ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", Limits { attributes: 7, ..default }),
+            ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", Limits { value_length: 7, ..default }),
+            ("OTEL_SPAN_EVENT_COUNT_LIMIT", Limits { events: 7, ..default }),
+            ("OTEL_SPAN_LINK_COUNT_LIMIT", Limits { links: 7, ..default }),
+            ("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", Limits { event_attributes: 7, ..default }),
+            ("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", default),
+            ("OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT", Limits { log_attributes: 7, ..default }),
+            ("OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT", Limits { log_value_length: 7, ..default }),
+            ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", Limits { value_length: 7, log_value_length: 7, ..default }),
+        ] {
+            let lookup = |name: &str| (name == variable).then(|| "7".to_owned());
+            assert_eq!(from(&Environment::new(&lookup)).expect("valid"), expected, "{variable}");
+            let lookup = |name: &str| (name == variable).then(|| "-1".to_owned());
+            let error = from(&Environment::new(&lookup)).expect_err(variable).to_string();
+            assert!(error.starts_with(variable), "{error}");
+        }
+    }
+
+    #[test]
     fn a_limit_is_a_number() {
         let lookup = |name: &str| (name == "OTEL_SPAN_LINK_COUNT_LIMIT").then(|| "many".to_owned());
         assert!(from(&Environment::new(&lookup)).is_err());

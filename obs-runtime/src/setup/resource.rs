@@ -94,11 +94,17 @@ fn container_id(around: &Surroundings<'_>) -> Option<String> {
     let is_id = |part: &&str| part.len() == 64 && part.bytes().all(|byte| byte.is_ascii_hexdigit());
     let not_hex = |c: char| !c.is_ascii_hexdigit();
     let groups = (around.file)("/proc/self/cgroup").unwrap_or_default();
-    let in_groups = groups.lines().find_map(|line| line.split(not_hex).find(is_id));
+    if let Some(id) = groups.lines().find_map(|line| line.split(not_hex).find(is_id)) {
+        return Some(id.to_owned());
+    }
+    // What a pod's containers have mounted is of the pod's own container, which they share.
+    if (around.variable)("KUBERNETES_SERVICE_HOST").is_some() {
+        return None;
+    }
     let mounts = (around.file)("/proc/self/mountinfo").unwrap_or_default();
-    let of_engine = mounts.lines().filter(|line| line.contains("/containers/"));
-    let in_mounts = || of_engine.flat_map(|line| line.split(not_hex)).find(is_id);
-    in_groups.or_else(in_mounts).map(str::to_owned)
+    // An image's layers have names of 64 digits too, though not in these folders.
+    let behind = mounts.split("containers/").skip(1);
+    behind.filter_map(|path| path.split('/').next()).find(is_id).map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -147,6 +153,22 @@ mod tests {
         }
         let none = [("/proc/self/cgroup", "0::/user.slice\n")];
         assert_eq!(get(&found(&[], &none, &Service::default()), "container.id"), None);
+    }
+
+    #[test]
+    fn neither_a_layer_nor_the_pods_own_container_is_the_container() {
+        let storage = "/var/lib/containers/storage";
+        let layer = "a".repeat(64);
+        let root = format!("1 2 0:1 / / rw - overlay overlay rw,upperdir={storage}/overlay/{layer}/diff\n");
+        let host = format!("3 4 8:1 {storage}/overlay-containers/{ID}/userdata/hostname /etc/hostname rw\n");
+        let both = root.clone() + &host;
+        let id = |variables: &[(&str, &str)], mounts: &str| {
+            let files = [("/proc/self/cgroup", "0::/\n"), ("/proc/self/mountinfo", mounts)];
+            get(&found(variables, &files, &Service::default()), "container.id")
+        };
+        assert_eq!(id(&[], &both).as_deref(), Some(ID));
+        assert_eq!(id(&[], &root), None);
+        assert_eq!(id(&[("KUBERNETES_SERVICE_HOST", "10.0.0.1")], &both), None);
     }
 
     #[test]
