@@ -53,6 +53,8 @@ pub struct Spec {
     pub(crate) err_level: Level,
     pub(crate) ok_level: Level,
     pub(crate) slow_nanos: u64,
+    #[cfg(feature = "profile")]
+    pub(crate) stuck_nanos: Option<u64>,
     pub(crate) budget: usize,
     pub(crate) fallible: bool,
     pub(crate) future: bool,
@@ -88,6 +90,8 @@ impl Spec {
             err_level: Level::ERROR,
             ok_level: Level::DEBUG,
             slow_nanos: u64::MAX,
+            #[cfg(feature = "profile")]
+            stuck_nanos: None,
             budget: DEFAULT_BUDGET,
             fallible: true,
             future: false,
@@ -110,6 +114,17 @@ impl Spec {
         };
         let ok_and_panic = 2;
         ok_and_panic + errors + if self.future { 1 } else { 0 }
+    }
+
+    /// `stuck = ".."`, which is looked at with the feature `profile` alone; never, at the largest number.
+    #[must_use]
+    #[cfg_attr(not(feature = "profile"), allow(unused_mut, unused_variables))]
+    pub const fn stuck_nanos(mut self, nanos: u64) -> Self {
+        #[cfg(feature = "profile")]
+        {
+            self.stuck_nanos = Some(nanos);
+        }
+        self
     }
 
     /// Whether a call that is dropped while nothing panics has returned, and has not failed.

@@ -1,6 +1,7 @@
 //! A call that is observed: how it begins, and how it ends.
 
 use super::ended::{Details, End, Ended};
+use super::watch::Watch;
 use crate::context::{Failures, Fields, FrameKey, FrameKind, Keyed, Notes, Span, with_stack};
 use crate::label::{LabelIndex, Values};
 use crate::outcome::{ErrorRef, Verdict};
@@ -14,10 +15,10 @@ use tracing_core::span::Id;
 /// What is kept of a call while it runs. Dropped before its end, it panicked or was cancelled.
 #[derive(Debug)]
 pub(super) struct Live {
-    site: &'static Site,
+    pub(super) site: &'static Site,
     /// Where it is counted, if it is sure to end on the thread that it began on.
     cells: Option<&'static FunctionCells>,
-    started: u64,
+    pub(super) started: u64,
     /// The position of the call's labels; those of the result follow when it is there.
     labels: u32,
     result: u32,
@@ -28,6 +29,7 @@ pub(super) struct Live {
     pub(super) span: Open,
     /// The same span for the other layers of the application's stack.
     pub(super) beside: Option<Box<Foreign>>,
+    pub(super) watch: Watch,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +103,7 @@ impl Live {
     ) -> Option<Self> {
         let shape = site.shape().filter(|_| !busy::is_busy())?;
         let cells = if site.spec.metrics { store::started(shape) } else { None };
+        let started = clock::now();
         Some(Self {
             site,
             cells: cells.filter(|_| !site.spec.future),
@@ -112,7 +115,8 @@ impl Live {
             unwinding: std::thread::panicking(),
             span,
             beside,
-            started: clock::now(),
+            started,
+            watch: Watch::begin(shape.id, started),
         })
     }
 
@@ -149,6 +153,7 @@ impl Live {
             self.span = span.map_or(Open::Nowhere, |span| Open::Own(Box::new(span)));
             self.beside.iter_mut().for_each(|beside| beside.exit());
         }
+        self.watch.leave();
     }
 
     /// Says that the call has to do with another span.
@@ -202,6 +207,7 @@ impl Live {
     fn end_now(&mut self, end: End<'_>, details: Option<&mut Details>) {
         self.progress = Progress::Ended;
         let until = clock::now();
+        self.watch.end(self.site, until);
         let Some(shape) = self.site.shape() else { return };
         let series = self.series(shape, end);
         if self.site.spec.metrics {

@@ -5,6 +5,7 @@ mod live;
 mod made;
 mod running;
 mod stream;
+mod watch;
 
 pub use made::Made;
 pub use running::Running;
@@ -75,6 +76,7 @@ impl Call {
         let Some(live) = &mut self.0 else { return make() };
         // After a panic it stays one that panicked.
         let before = std::mem::replace(&mut live.progress, Progress::Polling);
+        live.watch.enter(live.site, live.started);
         let entered = Entered::new(live);
         let result = make();
         drop(entered);

@@ -1,6 +1,60 @@
 //! Where time, memory and waiting go: five profiles in the format of `go tool pprof`.
+//!
+//! | profile | what it shows | feature |
+//! |---|---|---|
+//! | `tasks` | [which observed calls are alive](tasks()), where, and since when | `profile` |
+//! | `block` | [where they wait](block()), and which polls take long | `profile` |
 
+mod block;
 mod model;
+mod running;
+mod slow;
+mod stacks;
+mod stuck;
+mod tasks;
+mod waiting;
 
+pub use block::block;
 pub use model::Profile;
 pub(crate) use model::{Frame, Label, Text};
+pub(crate) use stacks::Stack;
+#[cfg(feature = "prometheus")]
+pub(crate) use stacks::cut;
+#[cfg(feature = "prometheus")]
+pub(crate) use stuck::counts as stuck_counts;
+pub use tasks::{tasks, tasks_text};
+pub(crate) use waiting::{Poll, Watch};
+
+use crate::site::Site;
+use std::io;
+use std::time::Duration;
+
+/// Whether samples are taken, which want to know the trace.
+#[cfg(feature = "profile-cpu")]
+pub(crate) static SAMPLING: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+
+/// Looks at calls from now on: polls that take so long are slow, and calls that don't say for themselves stuck.
+pub(crate) fn start(slow_poll: Option<Duration>, stuck_after: Option<Duration>) -> io::Result<()> {
+    slow::set_limit(slow_poll.map(|limit| u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX)));
+    stuck::start(stuck_after)
+}
+
+/// The observed functions that this thread is in.
+pub(crate) fn stack_here() -> Option<&'static Stack> {
+    running::own().and_then(running::Running::whole_stack)
+}
+
+/// Ticks in milliseconds, to three digits behind the point.
+#[allow(clippy::cast_precision_loss, reason = "it is shown to three digits")]
+fn millis(ticks: u64) -> f64 {
+    (crate::clock::nanos(ticks) / 1_000) as f64 / 1e3
+}
+
+/// A stack on one line, innermost function first.
+fn path(stack: &'static Stack) -> String {
+    path_of(stack.sites())
+}
+
+fn path_of(sites: impl Iterator<Item = &'static Site>) -> String {
+    sites.map(Site::function).collect::<Vec<_>>().join(" < ")
+}
