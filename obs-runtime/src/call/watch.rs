@@ -1,10 +1,10 @@
 //! Shows a call to those who look for what is running: in the profiles, or nowhere without them.
 
 #[cfg(feature = "profile")]
-pub(super) use crate::profile::{Poll, Watch};
+pub(super) use crate::profile::Watch;
 
 #[cfg(not(feature = "profile"))]
-pub(super) use nothing::{Poll, Watch};
+pub(super) use nothing::Watch;
 
 #[cfg(not(feature = "profile"))]
 #[allow(clippy::unused_self, clippy::needless_pass_by_ref_mut, reason = "as the real one")]

@@ -16,14 +16,13 @@ mod waiting;
 
 pub use block::block;
 pub use model::Profile;
-pub(crate) use model::{Frame, Label, Text};
 pub(crate) use stacks::Stack;
 #[cfg(feature = "prometheus")]
 pub(crate) use stacks::cut;
 #[cfg(feature = "prometheus")]
 pub(crate) use stuck::counts as stuck_counts;
 pub use tasks::{tasks, tasks_text};
-pub(crate) use waiting::{Poll, Watch};
+pub(crate) use waiting::Watch;
 
 use crate::site::Site;
 use std::io;

@@ -49,15 +49,9 @@ pub(crate) struct Seen {
 
 impl Running {
     const fn new() -> Self {
-        const PLACE: Place = Place {
-            began: AtomicU64::new(0),
-            function: AtomicUsize::new(0),
-            trace: [const { AtomicU64::new(0) }; 2],
-            told: AtomicU64::new(0),
-        };
         Self {
             depth: AtomicU32::new(0),
-            places: [PLACE; DEPTH],
+            places: [const { Place::new() }; DEPTH],
             waits: AtomicU64::new(0),
             slow_until: AtomicU64::new(0),
             slow_ticks: AtomicU64::new(0),
@@ -132,6 +126,15 @@ impl Running {
 }
 
 impl Place {
+    const fn new() -> Self {
+        Self {
+            began: AtomicU64::new(0),
+            function: AtomicUsize::new(0),
+            trace: [const { AtomicU64::new(0) }; 2],
+            told: AtomicU64::new(0),
+        }
+    }
+
     fn seen(&self) -> Option<Seen> {
         let began = self.began.load(Ordering::Acquire);
         let function = self.function.load(Ordering::Relaxed);

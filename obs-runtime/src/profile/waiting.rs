@@ -163,25 +163,23 @@ impl Shelf {
     }
 
     fn put(&self, waiting: &Arc<Waiting>) {
-        let mut shelf = self.lock();
-        waiting.place.store(shelf.len(), Ordering::Relaxed);
-        shelf.push(Arc::clone(waiting));
+        let mut calls = self.lock();
+        waiting.place.store(calls.len(), Ordering::Relaxed);
+        calls.push(Arc::clone(waiting));
     }
 
     fn remove(&self, waiting: &Waiting) {
-        let mut shelf = self.lock();
+        let mut calls = self.lock();
         let place = waiting.place.load(Ordering::Relaxed);
-        let removed = shelf.swap_remove(place);
-        if let Some(moved) = shelf.get(place) {
+        calls.swap_remove(place);
+        if let Some(moved) = calls.get(place) {
             moved.place.store(place, Ordering::Relaxed);
         }
         // Most of what was needed for a flood is given back after it.
-        if shelf.capacity() > 1024 && shelf.len() < shelf.capacity() / 8 {
-            let room = shelf.len() * 2;
-            shelf.shrink_to(room);
+        if calls.capacity() > 1024 && calls.len() < calls.capacity() / 8 {
+            let room = calls.len() * 2;
+            calls.shrink_to(room);
         }
-        drop(shelf);
-        drop(removed);
     }
 }
 

@@ -43,6 +43,8 @@ pub fn builder() -> Builder {
 /// | [`admin`](Self::admin) | `OTEL_EXPORTER_PROMETHEUS_HOST`, `OTEL_EXPORTER_PROMETHEUS_PORT` | `127.0.0.1:9464` |
 /// | [`admin_token`](Self::admin_token) | `OBS_ADMIN_TOKEN` | none |
 /// | [`admin_allow_remote`](Self::admin_allow_remote) | `OBS_ADMIN_ALLOW_REMOTE` | `false` |
+/// | [`slow_poll`](Self::slow_poll) | `OBS_SLOW_POLL` | 100 ms |
+/// | [`stuck_after`](Self::stuck_after) | `OBS_STUCK_AFTER` | 60 s |
 /// | [`sampler`](Self::sampler) | `OTEL_TRACES_SAMPLER`, `OTEL_TRACES_SAMPLER_ARG` | `parentbased_always_on` |
 /// | [`otlp_endpoint`](Self::otlp_endpoint) | `OTEL_EXPORTER_OTLP_ENDPOINT` | no export |
 /// | [`otlp_protocol`](Self::otlp_protocol) | `OTEL_EXPORTER_OTLP_PROTOCOL` | `http/protobuf` |
@@ -72,6 +74,8 @@ pub struct Builder {
     log_output: Option<Box<dyn std::io::Write + Send>>,
     #[cfg(feature = "admin")]
     admin: Admin,
+    #[cfg(feature = "profile")]
+    pub(super) profiling: super::profiling::Profiling,
     #[cfg(feature = "otlp")]
     otlp: super::environment::Choices,
     #[cfg(feature = "otlp")]
@@ -287,6 +291,8 @@ impl Builder {
         let outputs = super::outputs::Outputs::prepare(self.exporter, &self.otlp, &environment, &service)?;
         #[cfg(feature = "admin")]
         let (admin_address, policy) = self.admin.resolve(&environment)?;
+        #[cfg(feature = "profile")]
+        let (slow_poll, stuck_after) = self.profiling.resolve(&environment)?;
         #[cfg(feature = "admin")]
         let listener = admin_address.map(listen).transpose()?;
 
@@ -338,6 +344,8 @@ impl Builder {
             crate::panics::install_hook();
             crate::state::start();
             crate::subscriber::apply();
+            #[cfg(feature = "profile")]
+            crate::profile::start(slow_poll, stuck_after).map_err(InitError::Thread)?;
         }
         crate::log_level::start(filter);
         #[cfg(feature = "health")]
