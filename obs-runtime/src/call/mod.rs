@@ -76,7 +76,7 @@ impl Call {
         let Some(live) = &mut self.0 else { return make() };
         // After a panic it stays one that panicked.
         let before = std::mem::replace(&mut live.progress, Progress::Polling);
-        live.watch.enter(live.site, live.started);
+        live.is_here();
         let entered = Entered::new(live);
         let result = make();
         drop(entered);

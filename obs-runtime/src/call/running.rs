@@ -46,11 +46,11 @@ impl<F: Future> Running<'_, F> {
     pub(super) fn poll_inside(call: &mut Call, future: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let Some(live) = &mut call.0 else { return future.poll(cx) };
         live.progress = Progress::Polling;
-        let poll = live.watch.polled(live.site, live.started);
+        let poll = live.is_polled();
         let entered = Entered::new(live);
         let polled = future.poll(cx);
         if polled.is_pending() {
-            entered.live.watch.waits(entered.live.started, &poll);
+            entered.live.has_to_wait(&poll);
         }
         drop(entered);
         if polled.is_pending() {

@@ -16,13 +16,14 @@ mod waiting;
 
 pub use block::block;
 pub use model::Profile;
+pub(crate) use running::Depth;
 pub(crate) use stacks::Stack;
 #[cfg(feature = "prometheus")]
 pub(crate) use stacks::cut;
 #[cfg(feature = "prometheus")]
 pub(crate) use stuck::counts as stuck_counts;
 pub use tasks::{tasks, tasks_text};
-pub(crate) use waiting::Watch;
+pub(crate) use waiting::Waits;
 
 use crate::site::Site;
 use std::io;

@@ -7,7 +7,7 @@ use super::stacks::Stack;
 use crate::site::Site;
 use crate::store::functions;
 use std::cell::Cell;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Calls further in are not seen; nobody reads stacks that deep.
@@ -16,7 +16,7 @@ const DEPTH: usize = 64;
 /// The calls that a thread is in, outermost first.
 #[derive(Debug)]
 pub(crate) struct Running {
-    depth: AtomicU32,
+    depth: AtomicUsize,
     places: [Place; DEPTH],
     /// How often a call on this thread has begun to wait.
     waits: AtomicU64,
@@ -50,7 +50,7 @@ pub(crate) struct Seen {
 impl Running {
     const fn new() -> Self {
         Self {
-            depth: AtomicU32::new(0),
+            depth: AtomicUsize::new(0),
             places: [const { Place::new() }; DEPTH],
             waits: AtomicU64::new(0),
             slow_until: AtomicU64::new(0),
@@ -60,9 +60,9 @@ impl Running {
 
     /// Enters a call. How deep it is, for [`leave`](Self::leave).
     #[inline]
-    pub(super) fn enter(&self, function: usize, registered: bool, began: u64) -> u32 {
+    fn enter(&self, function: usize, registered: bool, began: u64) -> usize {
         let depth = self.depth.load(Ordering::Relaxed);
-        if let Some(place) = self.places.get(depth as usize) {
+        if let Some(place) = self.places.get(depth) {
             place.began.store(0, Ordering::Relaxed);
             fence(Ordering::Release);
             place.function.store(function << 1 | usize::from(registered), Ordering::Relaxed);
@@ -76,13 +76,13 @@ impl Running {
 
     /// Leaves the call at that depth, and whatever is further in.
     #[inline]
-    pub(super) fn leave(&self, depth: u32) {
+    fn leave(&self, depth: usize) {
         self.depth.store(depth, Ordering::Relaxed);
     }
 
     /// The stack up to the call at that depth, as its own thread sees it.
-    pub(super) fn stack(&self, depth: u32) -> Option<&'static Stack> {
-        let places = &self.places[..(depth as usize + 1).min(DEPTH)];
+    pub(super) fn stack(&self, depth: usize) -> Option<&'static Stack> {
+        let places = &self.places[..(depth + 1).min(DEPTH)];
         Stack::of(places.iter().filter_map(|place| site(place.function.load(Ordering::Relaxed) >> 1)))
     }
 
@@ -93,7 +93,7 @@ impl Running {
 
     /// The calls that the thread is in, outermost first, as another thread sees them. Cut where it has just moved.
     pub(crate) fn seen(&self) -> Vec<Seen> {
-        let depth = (self.depth.load(Ordering::Acquire) as usize).min(DEPTH);
+        let depth = self.depth.load(Ordering::Acquire).min(DEPTH);
         self.places[..depth].iter().map_while(Place::seen).collect()
     }
 
@@ -163,6 +163,52 @@ fn site(number: usize) -> Option<&'static Site> {
     functions().get(number).copied()
 }
 
+/// How deep a call is on this thread, and one more; 0 while it is on none. Where that is too much for a byte, the largest.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Depth(u8);
+
+impl Depth {
+    /// Of a call that begins on this thread.
+    #[inline]
+    pub(crate) fn begin(function: usize, now: u64) -> Self {
+        let depth = own().map(|running| running.enter(function, false, now) + 1);
+        Self(depth.map_or(0, |depth| u8::try_from(depth).unwrap_or(u8::MAX)))
+    }
+
+    pub(super) fn is_none(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The call comes to this thread, if it is on none.
+    pub(crate) fn enter(&mut self, site: &Site, registered: bool, began: u64) {
+        if let (true, Some(running), Some(shape)) = (self.is_none(), own(), site.shape()) {
+            let depth = running.enter(shape.id, registered, began) + 1;
+            self.0 = u8::try_from(depth).unwrap_or(u8::MAX);
+        }
+    }
+
+    /// The call leaves this thread, if it is on it.
+    #[inline]
+    pub(crate) fn leave(&mut self) {
+        if let Some((running, depth)) = self.here() {
+            running.leave(depth);
+        }
+        self.0 = 0;
+    }
+
+    /// Where it is.
+    #[inline]
+    pub(super) fn here(self) -> Option<(&'static Running, usize)> {
+        let running = own()?;
+        match self.0 {
+            0 => None,
+            // Calls so deep end the innermost first, as all do but in a few destructors.
+            u8::MAX => Some((running, running.depth.load(Ordering::Relaxed).saturating_sub(1))),
+            depth => Some((running, usize::from(depth) - 1)),
+        }
+    }
+}
+
 thread_local! {
     /// Without a destructor, so that a signal handler may look at it.
     static HERE: Cell<Option<&'static Running>> = const { Cell::new(None) };
@@ -187,7 +233,7 @@ fn lease() -> Option<&'static Running> {
 #[cfg(feature = "profile-cpu")]
 pub(crate) fn here() -> Option<(usize, u128)> {
     let running = HERE.get()?;
-    let innermost = (running.depth.load(Ordering::Relaxed) as usize).min(DEPTH).checked_sub(1)?;
+    let innermost = running.depth.load(Ordering::Relaxed).min(DEPTH).checked_sub(1)?;
     let place = &running.places[innermost];
     if place.began.load(Ordering::Relaxed) == 0 {
         return None;
