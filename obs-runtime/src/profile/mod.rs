@@ -4,8 +4,11 @@
 //! |---|---|---|
 //! | `tasks` | [which observed calls are alive](tasks()), where, and since when | `profile` |
 //! | `block` | [where they wait](block()), and which polls take long | `profile` |
+//! | `mutex` | [who waits for locks](mutex()), for whom, and how long they are held | `profile`, `sync` |
 
 mod block;
+#[cfg(feature = "sync")]
+pub(crate) mod locks;
 mod model;
 mod running;
 mod slow;
@@ -15,6 +18,8 @@ mod tasks;
 mod waiting;
 
 pub use block::block;
+#[cfg(feature = "sync")]
+pub use locks::mutex;
 pub use model::Profile;
 pub(crate) use running::Depth;
 pub(crate) use stacks::Stack;

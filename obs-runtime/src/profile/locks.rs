@@ -1,0 +1,262 @@
+//! Who waits for locks, and who holds them.
+//!
+//! An uncontended acquisition costs a count of its thread's, a look into the table of places, and at most one store. One
+//! that has to wait is measured, whatever it costs: it waits anyway.
+
+mod table;
+
+use super::model::{Frame, Label, Text, ValueType};
+use super::{Profile, stack_here};
+use crate::{clock, state};
+use std::cell::Cell;
+use std::panic::Location;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::SystemTime;
+pub(crate) use table::{At, Verb};
+use table::{Entry, Key, Name, Place};
+
+/// Of so many uncontended acquisitions of a thread, one is measured.
+const STRATUM: u32 = 16;
+
+const TYPES: &[ValueType] =
+    &[("acquisitions", "count"), ("hold", "nanoseconds"), ("contentions", "count"), ("delay", "nanoseconds")];
+
+/// What a lock is known by, and who has it.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    name: Name,
+    /// Where it was taken last: who has it, if anybody does. One of them, where several may.
+    holder: AtomicU16,
+}
+
+impl Lock {
+    #[track_caller]
+    pub(crate) const fn new() -> Self {
+        Self { name: Name::Made(Location::caller()), holder: AtomicU16::new(Place::UNKNOWN.0) }
+    }
+
+    pub(crate) const fn named(name: &'static str) -> Self {
+        Self { name: Name::Given(name), holder: AtomicU16::new(Place::UNKNOWN.0) }
+    }
+
+    /// It was taken at once.
+    #[inline]
+    pub(crate) fn taken(&self, verb: Verb, at: At) -> Held {
+        if !state::running() {
+            return Held::unmeasured();
+        }
+        let place = self.held_at(at);
+        if is_sampled() { self.measured(verb, place, STRATUM.into()) } else { Held::unmeasured() }
+    }
+
+    /// It was not free: somebody waits for it, until this is dropped.
+    #[cold]
+    pub(crate) fn wait(&self, verb: Verb, at: At) -> Wait {
+        if !state::running() || crate::busy::is_busy() {
+            return Wait { entry: None, since: 0 };
+        }
+        // A new stack is allocated, and an allocator may be observed, or wait for such a lock.
+        let _busy = crate::busy::now();
+        let holder = Place(self.holder.load(Ordering::Relaxed));
+        let key = Key { lock: self.name, verb, place: Place::of(at), stack: stack_here(), holder };
+        Wait { entry: Some(Entry::of(&key)), since: clock::now() }
+    }
+
+    /// It was taken after that wait.
+    #[cold]
+    pub(crate) fn taken_after(&self, wait: Wait, verb: Verb, at: At) -> Held {
+        if wait.entry.is_none() {
+            return Held::unmeasured();
+        }
+        drop(wait);
+        self.measured(verb, self.held_at(at), 1)
+    }
+
+    #[inline]
+    fn held_at(&self, at: At) -> Place {
+        let place = Place::of(at);
+        // Readers that come from one place leave the cache line alone.
+        if self.holder.load(Ordering::Relaxed) != place.0 {
+            self.holder.store(place.0, Ordering::Relaxed);
+        }
+        place
+    }
+
+    /// Without the stack of observed functions: that may have to allocate, which is not for one who has the lock.
+    #[cold]
+    fn measured(&self, verb: Verb, place: Place, weight: u64) -> Held {
+        let entry = Entry::of(&Key { lock: self.name, verb, place, stack: None, holder: Place::UNKNOWN });
+        entry.acquisitions.fetch_add(weight, Ordering::Relaxed);
+        Held { entry: Some(entry), weight, since: clock::now() }
+    }
+}
+
+/// A lock that somebody has; until this is dropped, if that is measured.
+#[derive(Debug)]
+pub(crate) struct Held {
+    entry: Option<&'static Entry>,
+    /// How many acquisitions it stands for.
+    weight: u64,
+    since: u64,
+}
+
+impl Held {
+    #[inline]
+    pub(crate) fn unmeasured() -> Self {
+        Self { entry: None, weight: 0, since: 0 }
+    }
+
+    /// It was given back.
+    #[inline]
+    pub(crate) fn end(&mut self) {
+        if let Some(entry) = self.entry.take() {
+            self.ended(entry);
+        }
+    }
+
+    #[cold]
+    fn ended(&self, entry: &Entry) {
+        let ticks = clock::now().saturating_sub(self.since);
+        entry.hold.fetch_add(ticks.saturating_mul(self.weight), Ordering::Relaxed);
+    }
+}
+
+impl Drop for Held {
+    #[inline]
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Somebody waits for a lock, until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Wait {
+    entry: Option<&'static Entry>,
+    since: u64,
+}
+
+impl Drop for Wait {
+    fn drop(&mut self) {
+        if let Some(entry) = self.entry {
+            entry.contentions.fetch_add(1, Ordering::Relaxed);
+            entry.delay.fetch_add(clock::now().saturating_sub(self.since), Ordering::Relaxed);
+        }
+    }
+}
+
+thread_local! {
+    /// Uncontended acquisitions up to the next that is measured.
+    static SKIPPED: Cell<u32> = const { Cell::new(0) };
+    /// What will be left of the stratum behind it; none has begun where that is more than there can be.
+    static REST: Cell<u32> = const { Cell::new(STRATUM) };
+}
+
+/// Whether an uncontended acquisition is measured: of each stratum of 16 in a row on a thread one, any of them with the same
+/// chance, so that the sum of 16 times what was measured is expected to be what it is for all. Every 16th would see one of
+/// two places only, if a thread takes locks at both in turn.
+#[inline]
+fn is_sampled() -> bool {
+    match SKIPPED.get().checked_sub(1) {
+        Some(left) => {
+            SKIPPED.set(left);
+            false
+        }
+        None => next_sample(),
+    }
+}
+
+#[cold]
+fn next_sample() -> bool {
+    let first = pick();
+    if REST.get() == STRATUM {
+        REST.set(STRATUM - 1 - first);
+        if let Some(left) = first.checked_sub(1) {
+            SKIPPED.set(left);
+            return false;
+        }
+    }
+    let next = pick();
+    SKIPPED.set(REST.get() + next);
+    REST.set(STRATUM - 1 - next);
+    true
+}
+
+/// One of a stratum, by the last digits of the time: a generator of random numbers may allocate to begin with.
+#[allow(clippy::cast_possible_truncation, reason = "what is left are the bits of STRATUM")]
+fn pick() -> u32 {
+    const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+    (clock::now().wrapping_mul(GOLDEN) >> (u64::BITS - STRATUM.ilog2())) as u32
+}
+
+/// Who has waited for the locks of [`sync`](crate::sync), and how long they were held, since the runtime was started.
+///
+/// - `contentions` and `delay` are waits, of threads and of tasks, by lock, by where it was to be taken, and by the stack of
+///   observed functions there. A wait that came to nothing (a time limit, a future that was dropped) counts. Where it was
+///   taken last by then is the label `holder`; of locks that several may have, that is one of them.
+/// - `acquisitions` and `hold` are by lock and by where it was taken. Those that had to wait are all measured. Of those that
+///   had not, one in 16 on a thread, picked at random, stands for 16: of many, both columns are about right; a lock that was
+///   taken a few times may be missing. A guard that is forgotten was never given back, and is not in `hold`.
+///
+/// The innermost frame is the lock, where it is taken; the label `lock` is its name. 4,096 combinations of all that are
+/// kept apart; what comes after those is added up as `other`.
+///
+/// ```
+/// use obs_runtime::sync::Mutex;
+///
+/// static ORDERS: Mutex<Vec<u64>> = Mutex::named("orders", Vec::new());
+///
+/// ORDERS.lock().push(7);
+/// let contention = obs_runtime::profile::mutex();
+/// ```
+#[must_use]
+pub fn mutex() -> Profile {
+    let mut profile = Profile::new(TYPES, SystemTime::now());
+    for entry in table::each() {
+        let [acquisitions, hold, contentions, delay] =
+            [&entry.acquisitions, &entry.hold, &entry.contentions, &entry.delay]
+                .map(|sum| sum.load(Ordering::Relaxed));
+        if acquisitions + contentions > 0 {
+            let (stack, labels) = entry.key().map_or_else(other, Key::shown);
+            let values = [acquisitions, clock::nanos(hold), contentions, clock::nanos(delay)];
+            profile.add(stack, labels, &values.map(|value| i64::try_from(value).unwrap_or(i64::MAX)));
+        }
+    }
+    profile
+}
+
+impl Key {
+    fn shown(&self) -> (Vec<Frame>, Vec<Label>) {
+        let name = match self.lock {
+            Name::Given(name) => Text::from(name),
+            Name::Made(at) => shown_at(at),
+        };
+        let verb = match self.verb {
+            Verb::Lock => "lock",
+            Verb::Read => "read",
+            Verb::Write => "write",
+            Verb::Acquire => "acquire",
+        };
+        let at = self.place.at();
+        let frame = Frame {
+            function: format!("{verb} {}", name.as_str()).into(),
+            file: at.map_or("", |at| at.file()).into(),
+            line: at.map_or(0, Location::line),
+            address: 0,
+        };
+        let mut stack = vec![frame];
+        stack.extend(self.stack.into_iter().flat_map(super::Stack::frames));
+        let mut labels = vec![Label { key: "lock", value: name }];
+        labels.extend(self.holder.at().map(|at| Label { key: "holder", value: shown_at(at) }));
+        (stack, labels)
+    }
+}
+
+/// All those together that found no room in the table.
+fn other() -> (Vec<Frame>, Vec<Label>) {
+    let frame = Frame { function: "other".into(), file: "".into(), line: 0, address: 0 };
+    (vec![frame], vec![Label { key: "lock", value: "other".into() }])
+}
+
+fn shown_at(at: At) -> Text {
+    format!("{}:{}", at.file(), at.line()).into()
+}
