@@ -6,23 +6,45 @@
 //! | `block` | [where they wait](block()), and which polls take long | `profile` |
 
 mod block;
+#[cfg(feature = "profile-cpu")]
+pub mod cpu;
+#[cfg(feature = "profile-heap")]
+mod heap;
+mod minus;
 mod model;
+mod mutex;
+mod pprof;
 mod running;
 mod slow;
 mod stacks;
 mod stuck;
+#[cfg(feature = "profile-svg")]
+mod svg;
+#[cfg(any(feature = "profile-cpu", feature = "profile-heap"))]
+mod symbols;
 mod tasks;
+#[cfg(feature = "admin")]
+mod text;
 mod waiting;
 
 pub use block::block;
+#[cfg(all(feature = "profile-heap", feature = "admin"))]
+pub(crate) use heap::available as heap_available;
+#[cfg(feature = "profile-heap")]
+pub use heap::{HeapError, heap};
+#[cfg(feature = "profile-heap")]
+#[doc(hidden)]
+pub use heap::{MALLOC_CONF, MallocConf};
 pub use model::Profile;
-pub(crate) use model::{Frame, Label, Text};
+pub use mutex::mutex;
 pub(crate) use stacks::Stack;
 #[cfg(feature = "prometheus")]
 pub(crate) use stacks::cut;
 #[cfg(feature = "prometheus")]
 pub(crate) use stuck::counts as stuck_counts;
 pub use tasks::{tasks, tasks_text};
+#[cfg(feature = "admin")]
+pub(crate) use text::text;
 pub(crate) use waiting::{Poll, Watch};
 
 use crate::site::Site;
