@@ -7,17 +7,36 @@
 //! | `mutex` | [who waits for locks](mutex()), for whom, and how long they are held | `profile`, `sync` |
 
 mod block;
+#[cfg(feature = "profile-cpu")]
+pub mod cpu;
+#[cfg(feature = "profile-heap")]
+mod heap;
 #[cfg(feature = "sync")]
 pub(crate) mod locks;
+mod minus;
 mod model;
+mod pprof;
 mod running;
 mod slow;
 mod stacks;
 mod stuck;
+#[cfg(feature = "profile-svg")]
+mod svg;
+#[cfg(any(feature = "profile-cpu", feature = "profile-heap"))]
+mod symbols;
 mod tasks;
+#[cfg(feature = "admin")]
+mod text;
 mod waiting;
 
 pub use block::block;
+#[cfg(all(feature = "profile-heap", feature = "admin"))]
+pub(crate) use heap::available as heap_available;
+#[cfg(feature = "profile-heap")]
+pub use heap::{HeapError, heap};
+#[cfg(feature = "profile-heap")]
+#[doc(hidden)]
+pub use heap::{MALLOC_CONF, MallocConf};
 #[cfg(feature = "sync")]
 pub use locks::mutex;
 pub use model::Profile;
@@ -28,6 +47,8 @@ pub(crate) use stacks::cut;
 #[cfg(feature = "prometheus")]
 pub(crate) use stuck::counts as stuck_counts;
 pub use tasks::{tasks, tasks_text};
+#[cfg(feature = "admin")]
+pub(crate) use text::text;
 pub(crate) use waiting::Waits;
 
 use crate::site::Site;
