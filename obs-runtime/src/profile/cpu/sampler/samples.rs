@@ -89,3 +89,40 @@ fn halves(whole: u128) -> (u64, u64) {
 fn whole(high: u64, low: u64) -> u128 {
     u128::from(high) << 64 | u128::from(low)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::cpu::tests::alone;
+
+    #[test]
+    fn what_has_no_room_is_counted() {
+        let _alone = alone();
+        clear();
+        let addresses: Vec<u64> = (0..128).collect();
+        let room = WORDS / (HEAD + addresses.len());
+        let who = |number: usize| Who {
+            site: number,
+            trace: u128::MAX - number as u128,
+            thread: number as u64,
+            name: *b"a name of sixtee",
+            cut: number.is_multiple_of(2),
+        };
+        let before = LOST.load(Ordering::Relaxed);
+        for number in 0..room + 10 {
+            put(&who(number), &addresses);
+        }
+        assert_eq!(LOST.load(Ordering::Relaxed) - before, 10);
+        // There is room for one with less to say.
+        put(&who(room), &[]);
+        let mut number = 0;
+        each(|found, found_addresses| {
+            assert_eq!(found, who(number));
+            assert!(found_addresses == addresses || number == room);
+            number += 1;
+        });
+        assert_eq!(number, room + 1);
+        clear();
+        each(|found, _| panic!("{found:?}"));
+    }
+}

