@@ -1,7 +1,7 @@
 //! The command line.
 
-use lexopt::{Arg, Parser, ValueExt};
 use crate::trouble::Trouble;
+use lexopt::{Arg, Parser, ValueExt};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -122,7 +122,9 @@ impl Options {
             return Err("--processes has no admin server: each service answers for itself".into());
         }
         if options.processes && options.trouble.is_some() {
-            return Err("--processes has no admin server to ask for profiles: leave it out with --trouble".into());
+            return Err(
+                "--processes has no admin server to ask for profiles: leave it out with --trouble".into()
+            );
         }
         Ok(Some(options))
     }

@@ -92,6 +92,13 @@ impl Collector for Health {
             "Log lines lost to a full buffer or a failing output",
             crate::log::dropped(),
         )?;
+        #[cfg(feature = "profile-cpu")]
+        counter(
+            encoder,
+            "obs_profile_samples_lost",
+            "Samples of CPU profiles for which there was no room",
+            crate::profile::cpu::lost(),
+        )?;
         #[cfg(feature = "otlp")]
         sending(encoder)?;
         let mut gauge = |name: &str, help: &str, value: i64| {

@@ -2,6 +2,8 @@
 //!
 //! | profile | what it shows | feature |
 //! |---|---|---|
+//! | `profile` | [which functions burn CPU time](cpu) | `profile-cpu` |
+//! | `heap` | [what is alive in memory](heap()), and who has allocated it | `profile-heap` |
 //! | `tasks` | [which observed calls are alive](tasks()), where, and since when | `profile` |
 //! | `block` | [where they wait](block()), and which polls take long | `profile` |
 //! | `mutex` | [who waits for locks](mutex()), for whom, and how long they are held | `profile`, `sync` |
@@ -54,10 +56,6 @@ pub(crate) use waiting::Waits;
 use crate::site::Site;
 use std::io;
 use std::time::Duration;
-
-/// Whether samples are taken, which want to know the trace.
-#[cfg(feature = "profile-cpu")]
-pub(crate) static SAMPLING: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
 
 /// Looks at calls from now on: polls that take so long are slow, and calls that don't say for themselves stuck.
 pub(crate) fn start(slow_poll: Option<Duration>, stuck_after: Option<Duration>) -> io::Result<()> {

@@ -32,8 +32,11 @@ struct Place {
     began: AtomicU64,
     /// The function's number, twice, and one more for a call that is in the register of those that wait.
     function: AtomicUsize,
-    /// The trace it is in, while samples are taken.
+    /// The trace it is in, noted while samples are taken, and for which call.
+    #[cfg(feature = "profile-cpu")]
     trace: [AtomicU64; 2],
+    #[cfg(feature = "profile-cpu")]
+    traced: AtomicU64,
     /// What it has been called stuck for, by when it began.
     told: AtomicU64,
 }
@@ -67,7 +70,7 @@ impl Running {
             fence(Ordering::Release);
             place.function.store(function << 1 | usize::from(registered), Ordering::Relaxed);
             #[cfg(feature = "profile-cpu")]
-            place.note_trace();
+            place.note_trace(began);
             place.began.store(began, Ordering::Release);
         }
         self.depth.store(depth + 1, Ordering::Release);
@@ -130,7 +133,10 @@ impl Place {
         Self {
             began: AtomicU64::new(0),
             function: AtomicUsize::new(0),
+            #[cfg(feature = "profile-cpu")]
             trace: [const { AtomicU64::new(0) }; 2],
+            #[cfg(feature = "profile-cpu")]
+            traced: AtomicU64::new(0),
             told: AtomicU64::new(0),
         }
     }
@@ -147,18 +153,20 @@ impl Place {
     /// Notes the trace that the thread is in, while anybody takes samples.
     #[cfg(feature = "profile-cpu")]
     #[inline]
-    fn note_trace(&self) {
-        if super::SAMPLING.load(Ordering::Relaxed) {
+    fn note_trace(&self, began: u64) {
+        if super::cpu::is_recording() {
             let trace = crate::context::with_stack(|stack| stack.top()?.identity.trace).flatten();
             let bytes = trace.map_or(0, |trace| trace.trace_id);
             #[allow(clippy::cast_possible_truncation, reason = "in halves")]
             for (half, bits) in self.trace.iter().zip([(bytes >> 64) as u64, bytes as u64]) {
                 half.store(bits, Ordering::Relaxed);
             }
+            self.traced.store(began, Ordering::Relaxed);
         }
     }
 }
 
+/// The function of a number.
 fn site(number: usize) -> Option<&'static Site> {
     functions().get(number).copied()
 }
@@ -229,23 +237,28 @@ fn lease() -> Option<&'static Running> {
     HERE.get()
 }
 
-/// The innermost call that the thread is in, and its trace: for a signal handler on that thread.
+/// The innermost call that the thread is in, by a number above zero, and its trace, or zero: for a signal handler on that
+/// thread.
 #[cfg(feature = "profile-cpu")]
 pub(crate) fn here() -> Option<(usize, u128)> {
     let running = HERE.get()?;
     let innermost = running.depth.load(Ordering::Relaxed).min(DEPTH).checked_sub(1)?;
     let place = &running.places[innermost];
-    if place.began.load(Ordering::Relaxed) == 0 {
+    let began = place.began.load(Ordering::Relaxed);
+    if began == 0 {
         return None;
     }
-    let [high, low] = [0, 1].map(|half: usize| u128::from(place.trace[half].load(Ordering::Relaxed)));
-    Some((place.function.load(Ordering::Relaxed) >> 1, high << 64 | low))
+    let traced = place.traced.load(Ordering::Relaxed) == began;
+    let [high, low] = [0, 1]
+        .map(|half: usize| if traced { u128::from(place.trace[half].load(Ordering::Relaxed)) } else { 0 });
+    let function = place.function.load(Ordering::Relaxed) >> 1;
+    Some((function + 1, high << 64 | low))
 }
 
 /// The function that [`here`] has named.
 #[cfg(feature = "profile-cpu")]
 pub(crate) fn resolve(function: usize) -> Option<&'static Site> {
-    site(function)
+    site(function.checked_sub(1)?)
 }
 
 /// All that there are, and those of threads that ended, waiting for new ones.

@@ -53,6 +53,7 @@ pub fn builder() -> Builder {
 /// | [`otlp_timeout`](Self::otlp_timeout) | `OTEL_EXPORTER_OTLP_TIMEOUT` | 10 s |
 /// | [`otlp_logs`](Self::otlp_logs) | `OTEL_LOGS_EXPORTER` with `otlp` | stdout alone |
 /// | [`otlp_metrics`](Self::otlp_metrics) | `OTEL_METRICS_EXPORTER` with `otlp` | `/metrics` alone |
+/// | [`cpu_profiling`](Self::cpu_profiling) | `OBS_CPU_PROFILING` | `false` |
 ///
 /// The variables of OTLP have forms for one signal too, such as `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`. Only in
 /// the environment: `OBS_CLOCK` (`system` for the system's clock in the place of the processor's counter),
@@ -80,6 +81,8 @@ pub struct Builder {
     otlp: super::environment::Choices,
     #[cfg(feature = "otlp")]
     exporter: Option<Box<dyn crate::export::spans::Exporter>>,
+    #[cfg(feature = "profile-cpu")]
+    cpu_profiling: Option<bool>,
 }
 
 /// There is one runtime to a process.
@@ -249,6 +252,14 @@ impl Builder {
         self
     }
 
+    /// Whether [CPU profiles](crate::profile::cpu) may be recorded. It costs nothing while none is.
+    #[cfg(feature = "profile-cpu")]
+    #[must_use]
+    pub fn cpu_profiling(mut self, enabled: bool) -> Self {
+        self.cpu_profiling = Some(enabled);
+        self
+    }
+
     /// Starts the runtime: from here on annotated functions are observed.
     ///
     /// # Errors
@@ -289,6 +300,8 @@ impl Builder {
         let limits = super::limits::from(&environment)?;
         #[cfg(feature = "otlp")]
         let outputs = super::outputs::Outputs::prepare(self.exporter, &self.otlp, &environment, &service)?;
+        #[cfg(feature = "profile-cpu")]
+        let cpu_profiling = environment.cpu_profiling()?;
         #[cfg(feature = "admin")]
         let (admin_address, policy) = self.admin.resolve(&environment)?;
         #[cfg(feature = "profile")]
@@ -334,6 +347,8 @@ impl Builder {
             crate::trace::install_limits(limits);
             outputs.start().map_err(InitError::Thread)?;
         }
+        #[cfg(feature = "profile-cpu")]
+        crate::profile::cpu::enable(self.cpu_profiling.or(cpu_profiling).unwrap_or(false));
         #[cfg(feature = "admin")]
         crate::admin::install(policy);
         #[cfg(feature = "admin")]

@@ -98,6 +98,7 @@ fn no_recording(error: &profile::cpu::CpuError) -> Response {
     use profile::cpu::CpuError;
     let status = match error {
         CpuError::NotEnabled => StatusCode::FORBIDDEN,
+        CpuError::Rate(_) => StatusCode::BAD_REQUEST,
         CpuError::Busy => StatusCode::CONFLICT,
         CpuError::Unavailable(_) => StatusCode::NOT_IMPLEMENTED,
     };
@@ -118,11 +119,12 @@ fn now(kind: Kind, query: Query) -> Result<Profile, Response> {
     match kind {
         Kind::Tasks => Ok(profile::tasks(query.min_age.unwrap_or_default())),
         Kind::Block => Ok(profile::block()),
+        #[cfg(feature = "sync")]
         Kind::Mutex => Ok(profile::mutex()),
         #[cfg(feature = "profile-heap")]
         Kind::Heap => profile::heap().map_err(|error| no_heap(&error)),
         #[allow(unreachable_patterns, reason = "with all features there is none")]
-        Kind::Cpu | Kind::Heap => Err(plain(StatusCode::NOT_IMPLEMENTED, "this is no state")),
+        Kind::Cpu | Kind::Heap | Kind::Mutex => Err(plain(StatusCode::NOT_IMPLEMENTED, "this is no state")),
     }
 }
 
