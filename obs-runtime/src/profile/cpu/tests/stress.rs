@@ -65,7 +65,7 @@ fn has_hardly_a_signal_stack() {
         // flag are no stack; what was there is put back before the thread ends.
         unsafe {
             let size =
-                usize::try_from(libc::getauxval(libc::AT_MINSIGSTKSZ)).expect("a size").max(2048) + 2048;
+                usize::try_from(libc::getauxval(libc::AT_MINSIGSTKSZ)).expect("a size").max(2048) + 4096;
             let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
             let memory =
                 libc::mmap(null_mut(), GUARD + size, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0);
@@ -98,12 +98,24 @@ fn waits() {
     black_box(std::fs::read("/proc/self/maps").expect("it can be read"));
 }
 
+/// A signal for each thread that there is, wherever it is: more than any timer sends.
+fn signals() {
+    for task in std::fs::read_dir("/proc/self/task").expect("threads").flatten() {
+        let Some(thread) = task.file_name().to_str().and_then(|name| name.parse::<libc::pid_t>().ok()) else {
+            continue;
+        };
+        // SAFETY: the signal has a handler; for a thread that is no more there is none.
+        unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, libc::SIGPROF) };
+    }
+}
+
 fn stress(recordings: u32) {
     let _alone = alone();
     let work =
         [panics, allocates, starts_threads, blocks, has_hardly_a_signal_stack, runs_out_of_stack, waits];
+    drop(start(1).expect("a recording, and from then on a handler"));
     let ended = AtomicBool::new(false);
-    let mut samples = 0;
+    let (mut samples, lost) = (0, LOST.load(Ordering::Relaxed));
     thread::scope(|scope| {
         for first in 0..3 {
             let (work, ended) = (&work, &ended);
@@ -114,6 +126,12 @@ fn stress(recordings: u32) {
                 }
             });
         }
+        scope.spawn(|| {
+            while !ended.load(Ordering::Relaxed) {
+                signals();
+                thread::sleep(Duration::from_micros(100));
+            }
+        });
         for round in 0..recordings {
             let recording = start(1000).expect("a recording");
             thread::sleep(Duration::from_millis(u64::from(round % 8) * 10));
@@ -126,7 +144,8 @@ fn stress(recordings: u32) {
         }
         ended.store(true, Ordering::Relaxed);
     });
-    println!("{recordings} recordings, {samples} samples of the quarter that was looked at");
+    let lost = LOST.load(Ordering::Relaxed) - lost;
+    println!("{recordings} recordings, {samples} samples of the quarter that was looked at, {lost} lost");
     assert!(samples > i64::from(recordings) / 4);
 }
 
