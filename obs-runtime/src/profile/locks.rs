@@ -46,7 +46,7 @@ impl Lock {
             return Held::unmeasured();
         }
         let place = self.held_at(at);
-        if is_sampled() { self.measured(verb, place, STRATUM.into()) } else { Held::unmeasured() }
+        if is_sampled() { self.measured(verb, place, Weight::Stratum) } else { Held::unmeasured() }
     }
 
     /// It was not free: somebody waits for it, until this is dropped.
@@ -59,7 +59,7 @@ impl Lock {
         let _busy = crate::busy::now();
         let holder = Place(self.holder.load(Ordering::Relaxed));
         let key = Key { lock: self.name, verb, place: Place::of(at), stack: stack_here(), holder };
-        Wait { entry: Some(Entry::of(&key)), since: clock::now() }
+        Wait { entry: Some(Entry::numbered(Entry::of(&key))), since: clock::now() }
     }
 
     /// It was taken after that wait.
@@ -69,7 +69,7 @@ impl Lock {
             return Held::unmeasured();
         }
         drop(wait);
-        self.measured(verb, self.held_at(at), 1)
+        self.measured(verb, self.held_at(at), Weight::Itself)
     }
 
     #[inline]
@@ -84,41 +84,73 @@ impl Lock {
 
     /// Without the stack of observed functions: that may have to allocate, which is not for one who has the lock.
     #[cold]
-    fn measured(&self, verb: Verb, place: Place, weight: u64) -> Held {
-        let entry = Entry::of(&Key { lock: self.name, verb, place, stack: None, holder: Place::UNKNOWN });
-        entry.acquisitions.fetch_add(weight, Ordering::Relaxed);
-        Held { entry: Some(entry), weight, since: clock::now() }
+    fn measured(&self, verb: Verb, place: Place, weight: Weight) -> Held {
+        let number = Entry::of(&Key { lock: self.name, verb, place, stack: None, holder: Place::UNKNOWN });
+        Entry::numbered(number).acquisitions.fetch_add(weight.acquisitions(), Ordering::Relaxed);
+        Held::since(clock::now(), number, weight)
+    }
+}
+
+/// How many acquisitions one that is measured stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Weight {
+    Itself,
+    Stratum,
+}
+
+impl Weight {
+    fn acquisitions(self) -> u64 {
+        match self {
+            Self::Itself => 1,
+            Self::Stratum => STRATUM.into(),
+        }
     }
 }
 
 /// A lock that somebody has; until this is dropped, if that is measured.
+///
+/// One word, so that a guard fits into registers: 0 if it is not measured; else 1, the number of the entry, whether it
+/// stands for a stratum, and since when, in ticks, less those that don't fit.
 #[derive(Debug)]
-pub(crate) struct Held {
-    entry: Option<&'static Entry>,
-    /// How many acquisitions it stands for.
-    weight: u64,
-    since: u64,
-}
+pub(crate) struct Held(u64);
 
 impl Held {
+    const STRATUM: u32 = u64::BITS - 2 - table::NUMBER_BITS;
+    /// Days at any rate.
+    const TICKS: u64 = (1 << Self::STRATUM) - 1;
+
     #[inline]
     pub(crate) fn unmeasured() -> Self {
-        Self { entry: None, weight: 0, since: 0 }
+        Self(0)
+    }
+
+    fn since(ticks: u64, number: usize, weight: Weight) -> Self {
+        let stratum = u64::from(weight == Weight::Stratum);
+        Self(
+            1 << 63 | (number as u64) << (Self::STRATUM + 1) | stratum << Self::STRATUM | ticks & Self::TICKS,
+        )
     }
 
     /// It was given back.
     #[inline]
     pub(crate) fn end(&mut self) {
-        if let Some(entry) = self.entry.take() {
-            self.ended(entry);
+        if self.0 != 0 {
+            ended(std::mem::take(&mut self.0));
         }
     }
+}
 
-    #[cold]
-    fn ended(&self, entry: &Entry) {
-        let ticks = clock::now().saturating_sub(self.since);
-        entry.hold.fetch_add(ticks.saturating_mul(self.weight), Ordering::Relaxed);
-    }
+/// What such a word says was given back.
+#[cold]
+fn ended(held: u64) {
+    let ticks = clock::now().wrapping_sub(held) & Held::TICKS;
+    // A processor may be a little behind the one on which it was taken.
+    let ticks = if ticks > Held::TICKS / 2 { 0 } else { ticks };
+    let weight = if held >> Held::STRATUM & 1 == 1 { Weight::Stratum } else { Weight::Itself };
+    let number = held >> (Held::STRATUM + 1) & ((1 << table::NUMBER_BITS) - 1);
+    #[allow(clippy::cast_possible_truncation, reason = "it was one of the table's")]
+    let entry = Entry::numbered(number as usize);
+    entry.hold.fetch_add(ticks * weight.acquisitions(), Ordering::Relaxed);
 }
 
 impl Drop for Held {

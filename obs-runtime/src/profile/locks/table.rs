@@ -111,7 +111,6 @@ impl Key {
 /// What was measured of a lock where it is taken. Times are in ticks.
 #[derive(Debug)]
 pub(super) struct Entry {
-    /// Not set for all those together that found no room.
     key: OnceLock<Key>,
     pub(super) acquisitions: AtomicU64,
     pub(super) hold: AtomicU64,
@@ -119,8 +118,11 @@ pub(super) struct Entry {
     pub(super) delay: AtomicU64,
 }
 
-static ENTRIES: [Entry; MOST] = [const { Entry::new() }; MOST];
-static OTHER: Entry = Entry::new();
+/// The last one is for all those together that found no room.
+static ENTRIES: [Entry; MOST + 1] = [const { Entry::new() }; MOST + 1];
+
+/// Numbers of entries take so many bits.
+pub(super) const NUMBER_BITS: u32 = (MOST + 1).ilog2() + 1;
 
 impl Entry {
     const fn new() -> Self {
@@ -133,21 +135,24 @@ impl Entry {
         }
     }
 
-    pub(super) fn of(key: &Key) -> &'static Self {
-        tries(key.start())
-            .map(|place| &ENTRIES[place])
-            .find(|entry| entry.key.get_or_init(|| *key).is(key))
-            .unwrap_or(&OTHER)
+    /// The number of an entry.
+    pub(super) fn of(key: &Key) -> usize {
+        tries(key.start()).find(|&number| ENTRIES[number].key.get_or_init(|| *key).is(key)).unwrap_or(MOST)
     }
 
+    pub(super) fn numbered(number: usize) -> &'static Self {
+        &ENTRIES[number]
+    }
+
+    /// `None` for those that found no room.
     pub(super) fn key(&self) -> Option<&Key> {
         self.key.get()
     }
 }
 
-/// Every entry there is, and the one for the others.
+/// Every entry, used or not.
 pub(super) fn each() -> impl Iterator<Item = &'static Entry> {
-    ENTRIES.iter().filter(|entry| entry.key.get().is_some()).chain([&OTHER])
+    ENTRIES.iter()
 }
 
 /// Some place in the table for a number.
