@@ -15,6 +15,8 @@ pub use crate::context::{json_key, json_key_text};
 pub use crate::health::{CHECKS, Declared as DeclaredCheck, Probe, Spec as CheckSpec, run as run_check};
 pub use crate::label::{Dimension, LabelIndex, MetricLabel, Values, nth, values};
 pub use crate::outcome::{DisplayRef, ErrorRef, Verdict, kind_of, none_fails, probe};
+#[cfg(feature = "profile-heap")]
+pub use crate::profile::{MALLOC_CONF, MallocConf};
 pub use crate::site::{SITES, Site, Slo, SpanKind, Spec};
 use crate::{Context, Entered, subscriber};
 pub use core::marker::Sized;
@@ -26,6 +28,8 @@ pub use core::{concat, file, line, module_path};
 pub use linkme;
 pub use obs_macros::context;
 pub use std::boxed::Box;
+#[cfg(feature = "profile-heap")]
+pub use tikv_jemallocator::Jemalloc;
 use tracing_core::Callsite;
 use tracing_core::Dispatch;
 pub use tracing_core::callsite::Identifier;

@@ -19,15 +19,22 @@ pub(super) async fn aside<R>(work: impl FnOnce() -> R + Send + 'static) -> Respo
 where
     R: IntoResponse + Send + 'static,
 {
-    let Ok(place) = PLACES.try_acquire() else { return busy("too many of these are under way") };
+    aside_value(work).await.map_or_else(|refused| refused, IntoResponse::into_response)
+}
+
+/// The same for what is no answer yet; an error is one.
+pub(super) async fn aside_value<R: Send + 'static>(
+    work: impl FnOnce() -> R + Send + 'static,
+) -> Result<R, Response> {
+    let Ok(place) = PLACES.try_acquire() else { return Err(busy("too many of these are under way")) };
     let working = spawn_blocking(move || {
         let _place = place;
         work()
     });
     match timeout(PATIENCE, working).await {
-        Ok(Ok(answer)) => answer.into_response(),
-        Ok(Err(_)) => (StatusCode::INTERNAL_SERVER_ERROR, "this endpoint panicked\n").into_response(),
-        Err(_) => busy("this takes too long: somebody's metric, output or subscriber is stuck"),
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(_)) => Err((StatusCode::INTERNAL_SERVER_ERROR, "this endpoint panicked\n").into_response()),
+        Err(_) => Err(busy("this takes too long: somebody's metric, output or subscriber is stuck")),
     }
 }
 

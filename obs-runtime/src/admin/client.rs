@@ -16,18 +16,20 @@ pub(super) const STILL_TIME: Duration = Duration::from_secs(30);
 /// How long a client is listened to after the last answer.
 const CLOSING_TIME: Duration = Duration::from_secs(2);
 
-/// When something was last read or written, and whether the client waits for us.
+/// When something was last read or written, and whether the client waits for us, and has asked to.
 #[derive(Clone)]
 pub(super) struct Progress(Arc<State>);
 
 struct State {
     moved: Mutex<Instant>,
     answering: AtomicBool,
+    waiting: AtomicBool,
 }
 
 impl Progress {
     pub(super) fn new() -> Self {
-        Self(Arc::new(State { moved: Mutex::new(Instant::now()), answering: AtomicBool::new(false) }))
+        let (answering, waiting) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self(Arc::new(State { moved: Mutex::new(Instant::now()), answering, waiting }))
     }
 
     fn made(&self) {
@@ -43,6 +45,17 @@ impl Progress {
         self.0.answering.store(answering, Ordering::Relaxed);
     }
 
+    /// What is being answered takes its time, until this is dropped, so that nothing has to move. In return, the client may
+    /// not have said that it has no more to say: that is how it looks when it hangs up, too, and then the answer is given up.
+    pub(super) fn waits(&self) -> Waits {
+        self.0.waiting.store(true, Ordering::Relaxed);
+        Waits(self.clone())
+    }
+
+    fn is_waiting(&self) -> bool {
+        self.0.waiting.load(Ordering::Relaxed)
+    }
+
     /// Since when the client has had nothing to wait for.
     pub(super) fn idle_since(&self) -> Option<Instant> {
         (!self.0.answering.load(Ordering::Relaxed)).then(|| self.last())
@@ -53,7 +66,8 @@ impl Progress {
     pub(super) async fn watch<F: Future>(self, connection: F) -> Option<F::Output> {
         let still = async {
             loop {
-                let end = self.last() + STILL_TIME;
+                let last = if self.is_waiting() { Instant::now() } else { self.last() };
+                let end = last + STILL_TIME;
                 if end <= Instant::now() {
                     break;
                 }
@@ -73,16 +87,28 @@ impl Progress {
     }
 }
 
+/// What it takes time for is under way.
+pub(super) struct Waits(Progress);
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        self.0.0.waiting.store(false, Ordering::Relaxed);
+        self.0.made();
+    }
+}
+
 pub(super) struct Client<IO> {
     io: IO,
     progress: Progress,
+    /// What came while the client was waiting: the start of its next request.
+    early: Option<u8>,
     /// When the client is no longer listened to, once all is written.
     end: Option<Pin<Box<Sleep>>>,
 }
 
 impl<IO> Client<IO> {
     pub(super) fn new(io: IO, progress: Progress) -> Self {
-        Self { io, progress, end: None }
+        Self { io, progress, early: None, end: None }
     }
 
     fn noted<T>(&self, moved: Poll<T>) -> Poll<T> {
@@ -93,12 +119,35 @@ impl<IO> Client<IO> {
     }
 }
 
+impl<IO: AsyncRead + Unpin> Client<IO> {
+    /// Whether the client is still there, and wakes up once it is not.
+    fn look(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        if self.early.is_some() {
+            return Ok(());
+        }
+        let mut byte = [0];
+        let mut buffer = ReadBuf::new(&mut byte);
+        match Pin::new(&mut self.io).poll_read(context, &mut buffer) {
+            Poll::Pending => Ok(()),
+            Poll::Ready(Err(error)) => Err(error),
+            Poll::Ready(Ok(())) => {
+                self.early = buffer.filled().first().copied();
+                self.early.map(drop).ok_or_else(|| io::ErrorKind::ConnectionAborted.into())
+            }
+        }
+    }
+}
+
 impl<IO: AsyncRead + Unpin> AsyncRead for Client<IO> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if let Some(byte) = self.early.take() {
+            buffer.put_slice(&[byte]);
+            return self.noted(Poll::Ready(Ok(())));
+        }
         let read = Pin::new(&mut self.io).poll_read(context, buffer);
         self.noted(read)
     }
@@ -127,7 +176,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Client<IO> {
         self.io.is_write_vectored()
     }
 
+    /// hyper comes here whenever it is woken, and while it has a request answered, it does not read.
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.progress.is_waiting() {
+            self.look(context)?;
+        }
         Pin::new(&mut self.io).poll_flush(context)
     }
 

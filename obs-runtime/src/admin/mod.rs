@@ -41,6 +41,7 @@ mod client;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod log_level;
+mod profiles;
 mod refusal;
 mod server;
 
@@ -96,7 +97,7 @@ fn open<S: Clone + Send + Sync + 'static>(listener: Listener) -> Router<S> {
 
 /// What is below `/debug/`, and never open to everybody.
 fn debug<S: Clone + Send + Sync + 'static>() -> Router<S> {
-    log_level::routes()
+    log_level::routes().merge(profiles::routes())
 }
 
 /// Routes in a server of the application's own that are not open to everybody.

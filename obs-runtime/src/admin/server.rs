@@ -149,7 +149,7 @@ where
         let (server, progress) = (Arc::clone(&server), progress.clone());
         async move {
             progress.answering(true);
-            let answer = server.answer(request).await;
+            let answer = server.answer(request, progress.clone()).await;
             progress.answering(false);
             Ok::<_, Infallible>(answer)
         }
@@ -183,10 +183,11 @@ impl Server {
         Self { listener, policy, routes }
     }
 
-    async fn answer(&self, request: Request<Incoming>) -> Response {
-        let (head, mut body) = request.into_parts();
+    async fn answer(&self, request: Request<Incoming>, progress: Progress) -> Response {
+        let (mut head, mut body) = request.into_parts();
         let mut response = match self.admit(&head, &mut body).await {
             Ok(bytes) => {
+                head.extensions.insert(progress);
                 let request = Request::from_parts(head, Body::from(bytes));
                 caught(self.routes.clone().call(request)).await.map_or_else(panicked, |answer| {
                     let Ok(response) = answer;

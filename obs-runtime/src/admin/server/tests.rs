@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::admin::access::Token;
+use axum::extract::Extension;
 use axum::routing::{get, post};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::time::Instant;
@@ -15,6 +16,53 @@ fn server(policy: Policy) -> Arc<Server> {
         .route("/panic", get(async || -> &'static str { panic!("on purpose") }))
         .route("/length", post(async |body: String| body.len().to_string()));
     Arc::new(Server::new(Listener::Loopback, Arc::new(policy), routes))
+}
+
+/// Where a request waits, and whether one still does.
+fn waiting() -> (Router, Arc<()>) {
+    let there = Arc::new(());
+    let held = Arc::clone(&there);
+    let wait = async move |Extension(progress): Extension<Progress>| {
+        let (_held, _waits) = (Arc::clone(&held), progress.waits());
+        tokio::time::sleep(Duration::from_mins(4)).await;
+        "patience"
+    };
+    (Router::new().route("/wait", get(wait)).route("/soon", get(async || "soon")), there)
+}
+
+fn connect_to(routes: Router) -> (DuplexStream, JoinHandle<()>) {
+    let (near, far) = duplex(4096);
+    let server = Arc::new(Server::new(Listener::Loopback, Arc::default(), routes));
+    (near, tokio::spawn(connection(far, server, Progress::new())))
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_takes_its_time_is_waited_for() {
+    let (routes, _) = waiting();
+    let (mut near, serving) = connect_to(routes);
+    // What comes meanwhile is answered afterwards.
+    near.write_all(b"GET /wait HTTP/1.1\r\n\r\n").await.expect("written");
+    tokio::time::sleep(Duration::from_mins(1)).await;
+    assert!(!serving.is_finished(), "it waits");
+    near.write_all(b"GET /soon HTTP/1.1\r\nConnection: close\r\n\r\n").await.expect("written");
+    let answers = rest_of(&mut near).await;
+    assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), 2, "{answers}");
+    assert!(answers.contains("patience") && answers.ends_with("soon"), "{answers}");
+    serving.await.expect("no panic");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_takes_its_time_is_given_up_with_its_client() {
+    let (routes, there) = waiting();
+    let (mut near, serving) = connect_to(routes);
+    let began = Instant::now();
+    near.write_all(b"GET /wait HTTP/1.1\r\n\r\n").await.expect("written");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(!serving.is_finished());
+    drop(near);
+    serving.await.expect("no panic");
+    assert_eq!(Arc::strong_count(&there), 1, "nothing is left of it");
+    assert!(began.elapsed() < Duration::from_secs(2));
 }
 
 fn connect() -> DuplexStream {
