@@ -135,6 +135,8 @@ impl Held {
     const STRATUM: u32 = u64::BITS - 2 - table::NUMBER_BITS;
     /// Days at any rate.
     const TICKS: u64 = (1 << Self::STRATUM) - 1;
+    /// No processor is so many behind another.
+    const SKEW: u64 = 1 << 32;
 
     #[inline]
     pub(crate) fn unmeasured() -> Self {
@@ -162,7 +164,7 @@ impl Held {
 fn ended(held: u64) {
     let ticks = clock::now().wrapping_sub(held) & Held::TICKS;
     // A processor may be a little behind the one on which it was taken.
-    let ticks = if ticks > Held::TICKS / 2 { 0 } else { ticks };
+    let ticks = if ticks > Held::TICKS - Held::SKEW { 0 } else { ticks };
     let weight = if held >> Held::STRATUM & 1 == 1 { Weight::Stratum } else { Weight::Itself };
     let number = held >> (Held::STRATUM + 1) & ((1 << table::NUMBER_BITS) - 1);
     #[allow(clippy::cast_possible_truncation, reason = "it was one of the table's")]
@@ -300,3 +302,6 @@ fn other() -> (Vec<Frame>, Vec<Label>) {
 fn shown_at(at: At) -> Text {
     format!("{}:{}", at.file(), at.line()).into()
 }
+
+#[cfg(test)]
+mod tests;
