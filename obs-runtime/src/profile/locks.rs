@@ -10,7 +10,7 @@ use super::{Profile, stack_here};
 use crate::{clock, state};
 use std::cell::Cell;
 use std::panic::Location;
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::SystemTime;
 pub(crate) use table::{At, Verb};
 use table::{Entry, Key, Name, Place};
@@ -26,17 +26,17 @@ const TYPES: &[ValueType] =
 pub(crate) struct Lock {
     name: Name,
     /// Where it was taken last: who has it, if anybody does. One of them, where several may.
-    holder: AtomicU16,
+    holder: AtomicU32,
 }
 
 impl Lock {
     #[track_caller]
     pub(crate) const fn new() -> Self {
-        Self { name: Name::Made(Location::caller()), holder: AtomicU16::new(Place::UNKNOWN.0) }
+        Self { name: Name::Made(Location::caller()), holder: AtomicU32::new(Place::UNKNOWN.0) }
     }
 
     pub(crate) const fn named(name: &'static str) -> Self {
-        Self { name: Name::Given(name), holder: AtomicU16::new(Place::UNKNOWN.0) }
+        Self { name: Name::Given(name), holder: AtomicU32::new(Place::UNKNOWN.0) }
     }
 
     /// It was taken at once.
@@ -45,8 +45,25 @@ impl Lock {
         if !state::running() {
             return Held::unmeasured();
         }
-        let place = self.held_at(at);
-        if is_sampled() { self.measured(verb, place, STRATUM.into()) } else { Held::unmeasured() }
+        if let (Some(place), Some(left)) = (Place::known(at), SKIPPED.get().checked_sub(1)) {
+            SKIPPED.set(left);
+            self.held_at(place);
+            return Held::unmeasured();
+        }
+        self.taken_noteworthy(verb, at)
+    }
+
+    /// It was taken at once, and is measured, or for the first time there.
+    #[cold]
+    fn taken_noteworthy(&self, verb: Verb, at: At) -> Held {
+        let place = Place::of(at);
+        self.held_at(place);
+        if is_skipped() {
+            return Held::unmeasured();
+        }
+        let (now, held) = self.measured(verb, place, Weight::Stratum);
+        skip_to_the_next(now);
+        held
     }
 
     /// It was not free: somebody waits for it, until this is dropped.
@@ -59,7 +76,7 @@ impl Lock {
         let _busy = crate::busy::now();
         let holder = Place(self.holder.load(Ordering::Relaxed));
         let key = Key { lock: self.name, verb, place: Place::of(at), stack: stack_here(), holder };
-        Wait { entry: Some(Entry::of(&key)), since: clock::now() }
+        Wait { entry: Some(Entry::numbered(Entry::of(&key))), since: clock::now() }
     }
 
     /// It was taken after that wait.
@@ -69,56 +86,90 @@ impl Lock {
             return Held::unmeasured();
         }
         drop(wait);
-        self.measured(verb, self.held_at(at), 1)
+        let place = Place::of(at);
+        self.held_at(place);
+        self.measured(verb, place, Weight::Itself).1
     }
 
     #[inline]
-    fn held_at(&self, at: At) -> Place {
-        let place = Place::of(at);
+    fn held_at(&self, place: Place) {
         // Readers that come from one place leave the cache line alone.
         if self.holder.load(Ordering::Relaxed) != place.0 {
             self.holder.store(place.0, Ordering::Relaxed);
         }
-        place
     }
 
     /// Without the stack of observed functions: that may have to allocate, which is not for one who has the lock.
-    #[cold]
-    fn measured(&self, verb: Verb, place: Place, weight: u64) -> Held {
-        let entry = Entry::of(&Key { lock: self.name, verb, place, stack: None, holder: Place::UNKNOWN });
-        entry.acquisitions.fetch_add(weight, Ordering::Relaxed);
-        Held { entry: Some(entry), weight, since: clock::now() }
+    fn measured(&self, verb: Verb, place: Place, weight: Weight) -> (u64, Held) {
+        let number = Entry::of(&Key { lock: self.name, verb, place, stack: None, holder: Place::UNKNOWN });
+        Entry::numbered(number).acquisitions.fetch_add(weight.acquisitions(), Ordering::Relaxed);
+        let now = clock::now();
+        (now, Held::since(now, number, weight))
+    }
+}
+
+/// How many acquisitions one that is measured stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Weight {
+    Itself,
+    Stratum,
+}
+
+impl Weight {
+    fn acquisitions(self) -> u64 {
+        match self {
+            Self::Itself => 1,
+            Self::Stratum => STRATUM.into(),
+        }
     }
 }
 
 /// A lock that somebody has; until this is dropped, if that is measured.
+///
+/// One word, so that a guard fits into registers: 0 if it is not measured; else 1, the number of the entry, whether it
+/// stands for a stratum, and since when, in ticks, less those that don't fit.
 #[derive(Debug)]
-pub(crate) struct Held {
-    entry: Option<&'static Entry>,
-    /// How many acquisitions it stands for.
-    weight: u64,
-    since: u64,
-}
+pub(crate) struct Held(u64);
 
 impl Held {
+    const STRATUM: u32 = u64::BITS - 2 - table::NUMBER_BITS;
+    /// Days at any rate.
+    const TICKS: u64 = (1 << Self::STRATUM) - 1;
+    /// No processor is so many behind another.
+    const SKEW: u64 = 1 << 32;
+
     #[inline]
     pub(crate) fn unmeasured() -> Self {
-        Self { entry: None, weight: 0, since: 0 }
+        Self(0)
+    }
+
+    fn since(ticks: u64, number: usize, weight: Weight) -> Self {
+        let stratum = u64::from(weight == Weight::Stratum);
+        Self(
+            1 << 63 | (number as u64) << (Self::STRATUM + 1) | stratum << Self::STRATUM | ticks & Self::TICKS,
+        )
     }
 
     /// It was given back.
     #[inline]
     pub(crate) fn end(&mut self) {
-        if let Some(entry) = self.entry.take() {
-            self.ended(entry);
+        if self.0 != 0 {
+            ended(std::mem::take(&mut self.0));
         }
     }
+}
 
-    #[cold]
-    fn ended(&self, entry: &Entry) {
-        let ticks = clock::now().saturating_sub(self.since);
-        entry.hold.fetch_add(ticks.saturating_mul(self.weight), Ordering::Relaxed);
-    }
+/// What such a word says was given back.
+#[cold]
+fn ended(held: u64) {
+    let ticks = clock::now().wrapping_sub(held) & Held::TICKS;
+    // A processor may be a little behind the one on which it was taken.
+    let ticks = if ticks > Held::TICKS - Held::SKEW { 0 } else { ticks };
+    let weight = if held >> Held::STRATUM & 1 == 1 { Weight::Stratum } else { Weight::Itself };
+    let number = held >> (Held::STRATUM + 1) & ((1 << table::NUMBER_BITS) - 1);
+    #[allow(clippy::cast_possible_truncation, reason = "it was one of the table's")]
+    let entry = Entry::numbered(number as usize);
+    entry.hold.fetch_add(ticks * weight.acquisitions(), Ordering::Relaxed);
 }
 
 impl Drop for Held {
@@ -151,41 +202,32 @@ thread_local! {
     static REST: Cell<u32> = const { Cell::new(STRATUM) };
 }
 
-/// Whether an uncontended acquisition is measured: of each stratum of 16 in a row on a thread one, any of them with the same
-/// chance, so that the sum of 16 times what was measured is expected to be what it is for all. Every 16th would see one of
-/// two places only, if a thread takes locks at both in turn.
-#[inline]
-fn is_sampled() -> bool {
-    match SKIPPED.get().checked_sub(1) {
-        Some(left) => {
-            SKIPPED.set(left);
-            false
-        }
-        None => next_sample(),
+/// Whether an uncontended acquisition is not measured. Of each stratum of 16 in a row on a thread one is, any of them with
+/// the same chance, so that the sum of 16 times what was measured is expected to be what it is for all. Every 16th would
+/// see one of two places only, if a thread takes locks at both in turn.
+fn is_skipped() -> bool {
+    if REST.get() == STRATUM {
+        let first = pick(clock::now());
+        SKIPPED.set(first);
+        REST.set(STRATUM - 1 - first);
     }
+    let left = SKIPPED.get().checked_sub(1);
+    left.into_iter().for_each(|left| SKIPPED.set(left));
+    left.is_some()
 }
 
-#[cold]
-fn next_sample() -> bool {
-    let first = pick();
-    if REST.get() == STRATUM {
-        REST.set(STRATUM - 1 - first);
-        if let Some(left) = first.checked_sub(1) {
-            SKIPPED.set(left);
-            return false;
-        }
-    }
-    let next = pick();
+/// One was measured: the next will be one of the next stratum.
+fn skip_to_the_next(now: u64) {
+    let next = pick(now);
     SKIPPED.set(REST.get() + next);
     REST.set(STRATUM - 1 - next);
-    true
 }
 
 /// One of a stratum, by the last digits of the time: a generator of random numbers may allocate to begin with.
 #[allow(clippy::cast_possible_truncation, reason = "what is left are the bits of STRATUM")]
-fn pick() -> u32 {
+fn pick(now: u64) -> u32 {
     const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
-    (clock::now().wrapping_mul(GOLDEN) >> (u64::BITS - STRATUM.ilog2())) as u32
+    (now.wrapping_mul(GOLDEN) >> (u64::BITS - STRATUM.ilog2())) as u32
 }
 
 /// Who has waited for the locks of [`sync`](crate::sync), and how long they were held, since the runtime was started.
@@ -260,3 +302,6 @@ fn other() -> (Vec<Frame>, Vec<Label>) {
 fn shown_at(at: At) -> Text {
     format!("{}:{}", at.file(), at.line()).into()
 }
+
+#[cfg(test)]
+mod tests;

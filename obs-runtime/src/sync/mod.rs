@@ -19,6 +19,8 @@
 mod guards;
 mod mutex;
 mod rwlock;
+#[cfg(test)]
+mod tests;
 pub mod tokio;
 #[cfg(not(feature = "profile"))]
 mod unwatched;

@@ -50,35 +50,33 @@ pub(crate) enum Verb {
 
 /// A place in the code, by its number; 0 if there are too many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place(pub(super) u16);
+pub(super) struct Place(pub(super) u32);
 
 static PLACES: [OnceLock<At>; MOST] = [const { OnceLock::new() }; MOST];
 
 impl Place {
     pub(super) const UNKNOWN: Self = Self(0);
 
+    /// One that is found at once, as those that have been seen mostly are.
     #[inline]
-    pub(super) fn of(at: At) -> Self {
-        let start = spread(ptr::from_ref(at).addr());
-        match PLACES[start].get() {
-            Some(known) if ptr::eq(*known, at) => Self::numbered(start),
-            _ => Self::find(start, at),
-        }
+    pub(super) fn known(at: At) -> Option<Self> {
+        let place = spread(ptr::from_ref(at).addr());
+        PLACES[place].get().filter(|known| ptr::eq(**known, at)).map(|_| Self::numbered(place))
     }
 
-    fn find(start: usize, at: At) -> Self {
-        tries(start)
+    pub(super) fn of(at: At) -> Self {
+        tries(spread(ptr::from_ref(at).addr()))
             .find(|&place| ptr::eq(*PLACES[place].get_or_init(|| at), at))
             .map_or(Self::UNKNOWN, Self::numbered)
     }
 
     #[allow(clippy::cast_possible_truncation, reason = "there are no more than MOST")]
     fn numbered(place: usize) -> Self {
-        Self(place as u16 + 1)
+        Self(place as u32 + 1)
     }
 
     pub(super) fn at(self) -> Option<At> {
-        PLACES.get(usize::from(self.0).checked_sub(1)?)?.get().copied()
+        PLACES.get((self.0 as usize).checked_sub(1)?)?.get().copied()
     }
 }
 
@@ -102,7 +100,7 @@ impl Key {
     }
 
     fn start(&self) -> usize {
-        let places = usize::from(self.place.0) << 16 | usize::from(self.holder.0);
+        let places = (self.place.0 << 16 | self.holder.0) as usize;
         let stack = self.stack.map_or(0, |stack| ptr::from_ref(stack).addr());
         spread(self.lock.address() ^ stack.rotate_left(20) ^ places.rotate_left(32) ^ self.verb as usize)
     }
@@ -111,7 +109,6 @@ impl Key {
 /// What was measured of a lock where it is taken. Times are in ticks.
 #[derive(Debug)]
 pub(super) struct Entry {
-    /// Not set for all those together that found no room.
     key: OnceLock<Key>,
     pub(super) acquisitions: AtomicU64,
     pub(super) hold: AtomicU64,
@@ -119,8 +116,11 @@ pub(super) struct Entry {
     pub(super) delay: AtomicU64,
 }
 
-static ENTRIES: [Entry; MOST] = [const { Entry::new() }; MOST];
-static OTHER: Entry = Entry::new();
+/// The last one is for all those together that found no room.
+static ENTRIES: [Entry; MOST + 1] = [const { Entry::new() }; MOST + 1];
+
+/// Numbers of entries take so many bits.
+pub(super) const NUMBER_BITS: u32 = (MOST + 1).ilog2() + 1;
 
 impl Entry {
     const fn new() -> Self {
@@ -133,21 +133,24 @@ impl Entry {
         }
     }
 
-    pub(super) fn of(key: &Key) -> &'static Self {
-        tries(key.start())
-            .map(|place| &ENTRIES[place])
-            .find(|entry| entry.key.get_or_init(|| *key).is(key))
-            .unwrap_or(&OTHER)
+    /// The number of an entry.
+    pub(super) fn of(key: &Key) -> usize {
+        tries(key.start()).find(|&number| ENTRIES[number].key.get_or_init(|| *key).is(key)).unwrap_or(MOST)
     }
 
+    pub(super) fn numbered(number: usize) -> &'static Self {
+        &ENTRIES[number]
+    }
+
+    /// `None` for those that found no room.
     pub(super) fn key(&self) -> Option<&Key> {
         self.key.get()
     }
 }
 
-/// Every entry there is, and the one for the others.
+/// Every entry, used or not.
 pub(super) fn each() -> impl Iterator<Item = &'static Entry> {
-    ENTRIES.iter().filter(|entry| entry.key.get().is_some()).chain([&OTHER])
+    ENTRIES.iter()
 }
 
 /// Some place in the table for a number.
