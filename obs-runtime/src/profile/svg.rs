@@ -47,7 +47,9 @@ impl Profile {
 fn plain(name: &str) -> String {
     let name = name.replace(';', ",").replace(char::is_control, " ");
     match name.rsplit_once(' ') {
-        Some((start, end)) if end.starts_with(|first: char| first.is_ascii_digit()) => format!("{start}\u{a0}{end}"),
+        Some((start, end)) if end.starts_with(|first: char| first.is_ascii_digit()) => {
+            format!("{start}\u{a0}{end}")
+        }
         _ => name,
     }
 }
@@ -82,7 +84,7 @@ mod tests {
         assert!(svg.starts_with("<?xml") && svg.trim_end().ends_with("</svg>"), "{svg}");
         assert!(svg.contains("&lt;[u8, 4] as Shop&lt;&amp;str&gt;&gt;::sell"), "{svg}");
         assert!(svg.contains("<title>step\u{a0}2 (100 bytes"), "{svg}");
-        assert!(svg.contains("<title>main (300 bytes, 100"), "{svg}");
+        assert!(svg.contains("<title>main (300 bytes, 75"), "{svg}");
         assert!(!svg.contains("freed"), "only what grew");
         assert_eq!(svg, profile.to_svg());
     }
