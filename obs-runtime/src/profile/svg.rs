@@ -43,9 +43,15 @@ impl Profile {
     }
 }
 
-/// A name without what separates names and lines.
+/// A name without what separates names, lines and values: a number at its end would be another value.
 fn plain(name: &str) -> String {
-    name.replace(';', ",").replace(char::is_control, " ")
+    let name = name.replace(';', ",").replace(char::is_control, " ");
+    match name.rsplit_once(' ') {
+        Some((start, end)) if end.starts_with(|first: char| first.is_ascii_digit()) => {
+            format!("{start}\u{a0}{end}")
+        }
+        _ => name,
+    }
 }
 
 fn empty(name: &str) -> String {
@@ -73,10 +79,12 @@ mod tests {
         let mut profile = Profile::new(TYPES, SystemTime::now());
         profile.add(vec![frame("<[u8; 4] as Shop<&str>>::sell"), frame("main")], Vec::new(), &[1, 300]);
         profile.add(vec![frame("freed"), frame("main")], Vec::new(), &[-1, -300]);
+        profile.add(vec![frame("step 2")], Vec::new(), &[1, 100]);
         let svg = profile.to_svg();
         assert!(svg.starts_with("<?xml") && svg.trim_end().ends_with("</svg>"), "{svg}");
         assert!(svg.contains("&lt;[u8, 4] as Shop&lt;&amp;str&gt;&gt;::sell"), "{svg}");
-        assert!(svg.contains("<title>main (300 bytes, 100%"), "{svg}");
+        assert!(svg.contains("<title>step\u{a0}2 (100 bytes"), "{svg}");
+        assert!(svg.contains("<title>main (300 bytes, 75"), "{svg}");
         assert!(!svg.contains("freed"), "only what grew");
         assert_eq!(svg, profile.to_svg());
     }

@@ -140,12 +140,14 @@ fn is_the_allocator() -> bool {
 }
 
 fn profile(dump: impl io::BufRead, taken: SystemTime) -> io::Result<Profile> {
-    let mut symbols = Symbols::default();
+    let mut stacks = Vec::new();
+    let rate = parse::read(dump, |addresses, values| stacks.push((Box::<[u64]>::from(addresses), values)))?;
+    let symbols = Symbols::of(stacks.iter().flat_map(|(addresses, _)| addresses.iter().copied()));
     let mut profile = Profile::new(TYPES, taken);
-    let rate = parse::read(dump, |addresses, values| {
-        let frames: Vec<_> = addresses.iter().flat_map(|address| symbols.of(*address).to_vec()).collect();
+    for (addresses, values) in stacks {
+        let frames = addresses.iter().flat_map(|address| symbols.frames(*address)).cloned().collect();
         profile.add(without_allocator(frames), Vec::new(), &values);
-    })?;
+    }
     profile.period = Some((("space", "bytes"), rate));
     Ok(profile)
 }

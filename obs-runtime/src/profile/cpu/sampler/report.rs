@@ -23,25 +23,27 @@ pub(super) fn fill(profile: &mut Profile, used: Duration, lost: u64) {
     let mut counts: HashMap<(Who, Vec<u64>), u64> = HashMap::new();
     samples::each(|who, addresses| *counts.entry((who, addresses)).or_default() += 1);
     let taken = u128::from(counts.values().sum::<u64>() + lost);
-    let mut symbols = Symbols::default();
+    let all = counts.keys().flat_map(|(_, addresses)| returns(addresses));
+    let symbols = Symbols::of(all);
     for ((who, addresses), count) in counts {
         let nanos = used.as_nanos() * u128::from(count) / taken.max(1);
         let values = [saturated(count), saturated(nanos)];
-        profile.add(stack(&addresses, who.cut, &mut symbols), labels(&who), &values);
+        profile.add(stack(&addresses, who.cut, &symbols), labels(&who), &values);
     }
 }
 
-fn stack(addresses: &[u64], cut: bool, symbols: &mut Symbols) -> Vec<Frame> {
-    let mut stack = Vec::new();
-    for (depth, address) in addresses.iter().enumerate() {
-        // All but the innermost are where a call is to return to.
-        let behind = if depth == 0 { address.saturating_add(1) } else { *address };
-        stack.extend_from_slice(symbols.of(behind));
-    }
+fn stack(addresses: &[u64], cut: bool, symbols: &Symbols) -> Vec<Frame> {
+    let mut stack: Vec<Frame> =
+        returns(addresses).flat_map(|address| symbols.frames(address)).cloned().collect();
     if cut {
         stack.push(Frame { function: TRUNCATED.into(), file: "".into(), line: 0, address: 0 });
     }
     stack
+}
+
+/// Return addresses, which the innermost one is not yet: there a thread was interrupted.
+fn returns(addresses: &[u64]) -> impl Iterator<Item = u64> {
+    addresses.iter().enumerate().map(|(depth, address)| address.saturating_add(u64::from(depth == 0)))
 }
 
 fn labels(who: &Who) -> Vec<Label> {

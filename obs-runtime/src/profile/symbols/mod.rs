@@ -1,0 +1,167 @@
+//! Which functions lie at an address.
+
+#[cfg(target_os = "linux")]
+mod mapped;
+#[cfg(target_os = "linux")]
+mod program;
+#[cfg(target_os = "linux")]
+mod unit;
+
+use super::model::{Frame, Text};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::path::Path;
+use std::sync::Arc;
+
+/// The functions at some addresses.
+#[derive(Debug)]
+pub(crate) struct Symbols(HashMap<u64, Vec<Frame>>);
+
+impl Symbols {
+    /// Looks up return addresses: what lies before them. For the address of an instruction itself, ask for one more.
+    ///
+    /// All at once, because what it takes in memory is then given back.
+    pub(crate) fn of(return_addresses: impl IntoIterator<Item = u64>) -> Self {
+        let addresses: BTreeSet<u64> =
+            return_addresses.into_iter().map(|address| address.saturating_sub(1)).collect();
+        let addresses: Vec<u64> = addresses.into_iter().collect();
+        let mut texts = Texts::default();
+        let mut known = of_program(&addresses, &mut texts);
+        for address in addresses {
+            known.entry(address).or_insert_with(|| of_library(address, &mut texts));
+        }
+        backtrace::clear_symbol_cache();
+        Self(known)
+    }
+
+    /// The functions that one of these return addresses lies in, innermost first: more than one where they were inlined.
+    pub(crate) fn frames(&self, return_address: u64) -> &[Frame] {
+        self.0.get(&return_address.saturating_sub(1)).map_or(&[], Vec::as_slice)
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn of_program(addresses: &[u64], texts: &mut Texts) -> HashMap<u64, Vec<Frame>> {
+    let found = program::resolve(addresses).unwrap_or_default();
+    let frames = found.into_iter().map(|(address, found)| {
+        let frames = found.into_iter().map(|found| {
+            let function = found.function.map(|name| plain(&backtrace::SymbolName::new(name.as_bytes())));
+            texts.frame(address, function, &found.file, found.line)
+        });
+        (address, frames.collect())
+    });
+    frames.collect()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn of_program(_: &[u64], _: &mut Texts) -> HashMap<u64, Vec<Frame>> {
+    HashMap::new()
+}
+
+/// Those that are not in the program.
+fn of_library(address: u64, texts: &mut Texts) -> Vec<Frame> {
+    let mut frames = Vec::new();
+    // It takes return addresses too.
+    if let Some(place) = usize::try_from(address).ok().and_then(|address| address.checked_add(1)) {
+        backtrace::resolve(std::ptr::without_provenance_mut(place), |symbol| {
+            let file = symbol.filename().map(Path::to_string_lossy).unwrap_or_default();
+            let function = symbol.name().map(|name| plain(&name));
+            frames.push(texts.frame(address, function, &file, symbol.lineno().unwrap_or(0)));
+        });
+    }
+    if frames.is_empty() {
+        frames.push(texts.frame(address, None, "", 0));
+    }
+    frames
+}
+
+/// Without the hash.
+fn plain(name: &backtrace::SymbolName<'_>) -> String {
+    format!("{name:#}")
+}
+
+/// Names stand in very many frames, and are there once.
+#[derive(Default)]
+struct Texts(HashSet<Arc<str>>);
+
+impl Texts {
+    /// A function without a name is called by its address.
+    fn frame(&mut self, address: u64, function: Option<String>, file: &str, line: u32) -> Frame {
+        let function = function.unwrap_or_else(|| format!("{address:#x}"));
+        Frame { function: self.text(&function), file: self.text(file), line, address }
+    }
+
+    fn text(&mut self, text: &str) -> Text {
+        let known = self.0.get(text).cloned();
+        Text::Made(known.unwrap_or_else(|| {
+            let text: Arc<str> = text.into();
+            self.0.insert(Arc::clone(&text));
+            text
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "that is what is tested")]
+    fn inlined() -> Vec<u64> {
+        let mut addresses = Vec::new();
+        backtrace::trace(|frame| {
+            addresses.push(frame.ip().addr() as u64);
+            !frame.ip().is_null()
+        });
+        addresses
+    }
+
+    #[inline(never)]
+    fn called() -> Vec<u64> {
+        std::hint::black_box(inlined())
+    }
+
+    #[test]
+    fn an_address_has_its_function_file_and_line() {
+        let addresses = called();
+        let symbols = Symbols::of(addresses.iter().copied());
+        let frames: Vec<_> = addresses.iter().flat_map(|address| symbols.frames(*address)).collect();
+        let named = |name: &str| {
+            frames.iter().position(|frame| {
+                frame.function.as_str() == format!("obs_runtime::profile::symbols::tests::{name}")
+            })
+        };
+        let (inner, outer) = (named("inlined"), named("called"));
+        assert!(outer.is_some() && inner.is_some_and(|inner| inner + 1 == outer.unwrap()), "{frames:#?}");
+        let outer = frames[outer.unwrap()];
+        assert!(
+            outer.file.as_str().ends_with("symbols/mod.rs") && outer.line > 0 && outer.address > 0,
+            "{outer:?}"
+        );
+    }
+
+    /// A reader of the whole, which needs more memory.
+    #[test]
+    fn it_is_what_backtrace_says() {
+        let mut addresses = called();
+        addresses.extend(
+            std::thread::spawn(|| vec![3, 1, 2].into_iter().map(|_| called()).last().unwrap())
+                .join()
+                .unwrap(),
+        );
+        let symbols = Symbols::of(addresses.iter().copied());
+        let mut texts = Texts::default();
+        for address in addresses.into_iter().filter(|address| *address > 0) {
+            assert_eq!(symbols.frames(address), of_library(address - 1, &mut texts));
+        }
+    }
+
+    #[test]
+    fn what_has_no_name_is_called_by_its_address() {
+        let symbols = Symbols::of([0, 0x11, u64::MAX]);
+        for (address, name) in [(0, "0x0"), (0x11, "0x10"), (u64::MAX, "0xfffffffffffffffe")] {
+            let [frame] = symbols.frames(address) else { panic!("one frame: {address}") };
+            assert_eq!((frame.function.as_str(), frame.line), (name, 0));
+        }
+        assert_eq!(symbols.frames(0x99), []);
+    }
+}

@@ -1,0 +1,176 @@
+//! Functions of the program itself, from its debug information: a unit at a time, so that little of it is in memory. A
+//! reader of the whole needs as much memory as the program is large.
+
+use super::mapped::Mapped;
+use super::unit::{self, Bytes, Found};
+use gimli::{DebugInfoOffset, Dwarf, RunTimeEndian, Section, SectionId};
+use object::{CompressionFormat, File, Object, ObjectSection, ObjectSegment, ObjectSymbol, SymbolKind};
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+
+/// How many units without an index are looked at before memory is given back.
+const UNITS: usize = 64;
+
+/// What lies at the addresses that are in the program. `None` if it can't be read, or has no debug information.
+pub(super) fn resolve(addresses: &[u64]) -> Option<HashMap<u64, Vec<Found>>> {
+    let places = places(addresses)?;
+    let sorted: Vec<u64> = places.keys().copied().collect();
+    let (starts, units) = units(&sorted)?;
+    let mut found: BTreeMap<u64, Vec<Found>> = sorted.iter().map(|place| (*place, Vec::new())).collect();
+    for (start, places) in units {
+        let in_unit =
+            with_dwarf(|dwarf| unit::resolve(dwarf, DebugInfoOffset(start), &starts, &places).ok())?;
+        for (place, frames) in places.iter().zip(in_unit.unwrap_or_default()) {
+            found.insert(*place, frames);
+        }
+    }
+    name_rest(&mut found)?;
+    Some(found.into_iter().map(|(place, frames)| (places[&place], frames)).collect())
+}
+
+fn with_program<R>(read: impl FnOnce(&File<'_>) -> R) -> Option<R> {
+    let mapped = Mapped::own_program().ok()?;
+    let file = File::parse(&*mapped).ok()?;
+    Some(read(&file))
+}
+
+fn with_dwarf<R>(read: impl FnOnce(&Dwarf<Bytes<'_>>) -> R) -> Option<R> {
+    with_program(|file| {
+        let endian = if file.is_little_endian() { RunTimeEndian::Little } else { RunTimeEndian::Big };
+        let section = |id: SectionId| -> Option<Bytes<'_>> {
+            let Some(section) = file.section_by_name(id.name()) else { return Some(Bytes::new(&[], endian)) };
+            let data = section.compressed_data().ok()?;
+            (data.format == CompressionFormat::None).then(|| Bytes::new(data.data, endian))
+        };
+        let dwarf = Dwarf::load(|id| section(id).ok_or(())).ok()?;
+        (!dwarf.debug_info.reader().slice().is_empty()).then(|| read(&dwarf))
+    })?
+}
+
+/// The addresses as the file has them, and what they were: of those that are in the program.
+fn places(addresses: &[u64]) -> Option<BTreeMap<u64, u64>> {
+    let own = fs::read_link("/proc/self/exe").ok()?;
+    let own = own.to_str()?;
+    let maps = fs::read_to_string("/proc/self/maps").ok()?;
+    let maps: Vec<_> = maps.lines().filter_map(|line| map(line, own)).collect();
+    with_program(|file| {
+        let segments: Vec<_> =
+            file.segments().map(|segment| (segment.address(), segment.file_range())).collect();
+        let place = |address: u64| {
+            let (start, _, offset) =
+                *maps.iter().find(|(start, end, _)| (*start..*end).contains(&address))?;
+            let offset = address - start + offset;
+            segments.iter().find_map(|(at, (first, length))| {
+                let inside = offset.checked_sub(*first).filter(|inside| inside < length)?;
+                at.checked_add(inside)
+            })
+        };
+        addresses.iter().filter_map(|address| Some((place(*address)?, *address))).collect()
+    })
+}
+
+/// `55d0c1a2b000-55d0c1a4c000 r-xp 0000b000 fe:01 1234    /usr/bin/shop`: start, end, and where in the file.
+fn map(line: &str, program: &str) -> Option<(u64, u64, u64)> {
+    let mut words = line.splitn(6, ' ');
+    let (start, end) = words.next()?.split_once('-')?;
+    let offset = words.nth(1)?;
+    (words.nth(2)?.trim_start() == program).then_some(())?;
+    let number = |text| u64::from_str_radix(text, 16).ok();
+    Some((number(start)?, number(end)?, number(offset)?))
+}
+
+/// Where units start, in order, as far as that is known; and the places that lie in each.
+type Units = (Vec<usize>, BTreeMap<usize, Vec<u64>>);
+
+/// By the index that most compilers write; units that are not in it say themselves where they lie.
+fn units(places: &[u64]) -> Option<Units> {
+    let (mut starts, mut units) = with_dwarf(|dwarf| indexed(dwarf, places).unwrap_or_default())?;
+    starts.sort_unstable();
+    starts.dedup();
+    let known: Vec<u64> = units.values().flatten().copied().collect();
+    let mut rest: Vec<u64> = places.iter().copied().filter(|place| !known.contains(place)).collect();
+    let mut next = Some(0);
+    while let Some(start) = next.filter(|_| !rest.is_empty()) {
+        next = with_dwarf(|dwarf| unindexed(dwarf, start, &starts, &mut rest, &mut units))?;
+    }
+    for places in units.values_mut() {
+        places.sort_unstable();
+        places.dedup();
+    }
+    Some((starts, units))
+}
+
+fn indexed(dwarf: &Dwarf<Bytes<'_>>, places: &[u64]) -> gimli::Result<Units> {
+    let (mut starts, mut units) = Units::default();
+    let mut headers = dwarf.debug_aranges.headers();
+    while let Some(header) = headers.next()? {
+        let start = header.debug_info_offset().0;
+        starts.push(start);
+        let mut entries = header.entries();
+        while let Some(entry) = entries.next()? {
+            let inside = unit::within(places, entry.range());
+            if !inside.is_empty() {
+                units.entry(start).or_insert_with(Vec::new).extend(&places[inside]);
+            }
+        }
+    }
+    Ok((starts, units))
+}
+
+/// Looks at some units, from one on. Where the next one starts.
+fn unindexed(
+    dwarf: &Dwarf<Bytes<'_>>,
+    mut start: usize,
+    indexed: &[usize],
+    rest: &mut Vec<u64>,
+    units: &mut BTreeMap<usize, Vec<u64>>,
+) -> Option<usize> {
+    for _ in 0..UNITS {
+        let header = dwarf.debug_info.header_from_offset(DebugInfoOffset(start)).ok()?;
+        let next = start.checked_add(header.length_including_self())?;
+        if indexed.binary_search(&start).is_err() {
+            let ranges = dwarf.unit(header).and_then(|unit| {
+                let (mut ranges, mut all) = (dwarf.unit_ranges(&unit)?, Vec::new());
+                while let Some(range) = ranges.next()? {
+                    all.push(range);
+                }
+                Ok(all)
+            });
+            for range in ranges.unwrap_or_default() {
+                let inside = unit::within(rest, range);
+                if !inside.is_empty() {
+                    units.entry(start).or_default().extend(rest.drain(inside));
+                }
+            }
+        }
+        start = next;
+    }
+    Some(start)
+}
+
+/// Names from the symbol table, for functions that have none in the debug information.
+fn name_rest(found: &mut BTreeMap<u64, Vec<Found>>) -> Option<()> {
+    for frames in found.values_mut().filter(|frames| frames.is_empty()) {
+        frames.push(Found::default());
+    }
+    let nameless = found.iter().filter(|(_, frames)| frames.iter().any(|frame| frame.function.is_none()));
+    let nameless: Vec<u64> = nameless.map(|(place, _)| *place).collect();
+    with_program(|file| {
+        for symbol in file.symbols().chain(file.dynamic_symbols()) {
+            if symbol.kind() != SymbolKind::Text {
+                continue;
+            }
+            let range =
+                gimli::Range { begin: symbol.address(), end: symbol.address().saturating_add(symbol.size()) };
+            for place in &nameless[unit::within(&nameless, range)] {
+                // What is inlined has its name in the debug information.
+                let outermost = found.get_mut(place).and_then(|frames| frames.last_mut());
+                if let (Some(frame), Ok(name)) = (outermost, symbol.name())
+                    && frame.function.is_none()
+                {
+                    frame.function = Some(name.to_owned());
+                }
+            }
+        }
+    })
+}
