@@ -9,7 +9,7 @@ use crate::profile::{self, Profile};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// How many may wait at once: each keeps what it has taken first.
 const WAITING: usize = 4;
@@ -26,6 +26,15 @@ pub(super) fn unavailable(kind: Kind) -> Option<String> {
         #[cfg(feature = "profile-heap")]
         Kind::Heap => profile::heap_available().err().map(|error| error.to_string()),
         _ => None,
+    }
+}
+
+/// Why there is none.
+struct Refused(StatusCode, String);
+
+impl From<Refused> for Response {
+    fn from(Refused(status, why): Refused) -> Self {
+        plain(status, &why)
     }
 }
 
@@ -54,7 +63,7 @@ pub(super) async fn taken(
 
 async fn once(kind: Kind, name: &str, form: Form, query: Query) -> Result<Response, Response> {
     let name = name.to_owned();
-    aside_value(move || Ok(shown(&now(kind, query)?, &name, form))).await?
+    Ok(aside_value(move || now(kind, query).map(|profile| shown(&profile, &name, form))).await??)
 }
 
 /// What has happened in so many seconds.
@@ -71,7 +80,8 @@ async fn difference(
     let _waits = progress.as_ref().map(Progress::waits);
     let earlier = aside_value(move || now(kind, query)).await??;
     sleep(seconds).await;
-    aside_value(move || Ok(shown(&now(kind, query)?.minus(&earlier), &name, form))).await?
+    let difference = move || now(kind, query).map(|profile| shown(&profile.minus(&earlier), &name, form));
+    Ok(aside_value(difference).await??)
 }
 
 #[cfg(feature = "profile-cpu")]
@@ -94,18 +104,18 @@ async fn recorded(
 }
 
 #[cfg(feature = "profile-cpu")]
-fn no_recording(error: &profile::cpu::CpuError) -> Response {
+fn no_recording(error: &profile::cpu::CpuError) -> Refused {
     use profile::cpu::CpuError;
     let status = match error {
         CpuError::NotEnabled => StatusCode::FORBIDDEN,
         CpuError::Busy => StatusCode::CONFLICT,
         CpuError::Unavailable(_) => StatusCode::NOT_IMPLEMENTED,
     };
-    plain(status, &error.to_string())
+    Refused(status, error.to_string())
 }
 
-fn place() -> Result<tokio::sync::SemaphorePermit<'static>, Response> {
-    let busy = |_| plain(StatusCode::SERVICE_UNAVAILABLE, "too many of these are under way");
+fn place() -> Result<SemaphorePermit<'static>, Refused> {
+    let busy = |_| Refused(StatusCode::SERVICE_UNAVAILABLE, "too many of these are under way".to_owned());
     PLACES.try_acquire().map_err(busy)
 }
 
@@ -114,7 +124,7 @@ async fn sleep(seconds: u32) {
 }
 
 /// Of what there is a profile at any time.
-fn now(kind: Kind, query: Query) -> Result<Profile, Response> {
+fn now(kind: Kind, query: Query) -> Result<Profile, Refused> {
     match kind {
         Kind::Tasks => Ok(profile::tasks(query.min_age.unwrap_or_default())),
         Kind::Block => Ok(profile::block()),
@@ -122,19 +132,19 @@ fn now(kind: Kind, query: Query) -> Result<Profile, Response> {
         #[cfg(feature = "profile-heap")]
         Kind::Heap => profile::heap().map_err(|error| no_heap(&error)),
         #[allow(unreachable_patterns, reason = "with all features there is none")]
-        Kind::Cpu | Kind::Heap => Err(plain(StatusCode::NOT_IMPLEMENTED, "this is no state")),
+        Kind::Cpu | Kind::Heap => Err(Refused(StatusCode::NOT_IMPLEMENTED, "this is no state".to_owned())),
     }
 }
 
 #[cfg(feature = "profile-heap")]
-fn no_heap(error: &profile::HeapError) -> Response {
+fn no_heap(error: &profile::HeapError) -> Refused {
     use profile::HeapError;
     let status = match error {
         HeapError::NoAllocator | HeapError::Off => StatusCode::NOT_IMPLEMENTED,
         HeapError::Busy => StatusCode::CONFLICT,
         HeapError::Dump(_) => StatusCode::INTERNAL_SERVER_ERROR,
     };
-    plain(status, &error.to_string())
+    Refused(status, error.to_string())
 }
 
 fn shown(profile: &Profile, name: &str, form: Form) -> Response {
