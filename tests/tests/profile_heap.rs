@@ -6,7 +6,6 @@ mod pprof;
 
 use pprof::{get, read};
 use std::io::{BufRead, BufReader, Write};
-use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 const MIB: i64 = 1 << 20;
@@ -22,16 +21,12 @@ struct Leaky {
 
 impl Leaky {
     fn start(settings: Option<&str>) -> Self {
-        let mut command = Command::new(leaky_path());
+        let mut command = Command::new(env!("CARGO_BIN_EXE_leaky"));
         if let Some(settings) = settings {
             command.env("_RJEM_MALLOC_CONF", settings);
         }
-        let mut child = command
-            .arg("serve")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the example was built");
+        let mut child =
+            command.arg("serve").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
         let input = child.stdin.take().expect("a pipe");
         let output = BufReader::new(child.stdout.take().expect("a pipe"));
         let mut leaky = Self { child, input, output, address: String::new() };
@@ -61,12 +56,6 @@ impl Drop for Leaky {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// Cargo builds examples with the tests, beside them.
-fn leaky_path() -> PathBuf {
-    let own = std::env::current_exe().expect("a path");
-    own.ancestors().nth(2).expect("a directory").join("examples/leaky")
 }
 
 /// By a quarter too little or too much, samples may be wrong.
@@ -141,7 +130,8 @@ fn turned_off_it_says_how_to_turn_it_on() {
 
 #[test]
 fn a_profile_needs_little_memory() {
-    let measured = Command::new(leaky_path()).args(["measure", "1024"]).output().expect("it runs");
+    let measured =
+        Command::new(env!("CARGO_BIN_EXE_leaky")).args(["measure", "1024"]).output().expect("it runs");
     let text = String::from_utf8(measured.stdout).expect("UTF-8");
     let needed: u64 = text.split_once(" KiB").and_then(|(needed, _)| needed.parse().ok()).expect(&text);
     assert!(measured.status.success() && needed < 64 << 10, "{text}");

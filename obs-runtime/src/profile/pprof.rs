@@ -197,6 +197,7 @@ struct Label {
 }
 
 #[derive(Clone, PartialEq, Message)]
+#[allow(clippy::struct_excessive_bools, reason = "it is the schema's")]
 struct Mapping {
     #[prost(uint64, tag = "1")]
     id: u64,

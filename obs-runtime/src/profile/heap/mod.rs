@@ -154,34 +154,26 @@ fn profile(dump: impl io::BufRead, taken: SystemTime) -> io::Result<Profile> {
 
 /// The stack up to who wanted the memory. All of it, if nobody else is on it.
 fn without_allocator(mut stack: Vec<Frame>) -> Vec<Frame> {
-    if let Some(first) = stack.iter().position(|frame| !is_machinery(frame)) {
-        stack.drain(..first);
+    // Inside of what the allocator calls itself, everything is its own, whatever that is called.
+    let inside = stack.iter().rposition(is_entrance).map_or(0, |entrance| entrance + 1);
+    let outside = &stack[inside..];
+    if let Some(first) = outside.iter().position(|frame| !is_machinery(frame)) {
+        stack.drain(..inside + first);
     }
     stack
 }
 
-/// Whether it is a function of the allocator or the standard library, by its file, or by its name where that is all there is.
+/// Whether it is where the allocator is entered.
+fn is_entrance(frame: &Frame) -> bool {
+    let name = frame.function.as_str();
+    name.starts_with("_rjem_") || name.contains("tikv_jemallocator::Jemalloc") || name.starts_with("__rust")
+}
+
+/// Whether it is a function of the standard library, by its file, or by its name where that is all there is.
 fn is_machinery(frame: &Frame) -> bool {
-    const NAMES: [&str; 10] = [
-        "_rjem_",
-        "prof_",
-        "__rust",
-        "__rdl_",
-        "__rg_",
-        "alloc::",
-        "core::",
-        "std::",
-        "hashbrown::",
-        "tikv_jemallocator::",
-    ];
-    const FILES: [&str; 6] = [
-        "/library/alloc/src/",
-        "/library/core/src/",
-        "/library/std/src/",
-        "/hashbrown-",
-        "/tikv-jemallocator-",
-        "/jemalloc/src/",
-    ];
+    const NAMES: [&str; 4] = ["alloc::", "core::", "std::", "hashbrown::"];
+    const FILES: [&str; 4] =
+        ["/library/alloc/src/", "/library/core/src/", "/library/std/src/", "/hashbrown-"];
     let name = frame.function.as_str().trim_start_matches('<');
     FILES.iter().any(|part| frame.file.as_str().contains(part))
         || NAMES.iter().any(|start| name.starts_with(start))
@@ -200,7 +192,8 @@ mod tests {
             address: 1,
         };
         let stack = [
-            frame("_rjem_je_prof_backtrace", ""),
+            frame("imalloc_body", "src/jemalloc.c"),
+            frame("_rjem_malloc", "src/jemalloc.c"),
             frame("<tikv_jemallocator::Jemalloc as core::alloc::GlobalAlloc>::alloc", ""),
             frame("<T as Specialised>::from_elem", "/rustc/0123/library/alloc/src/vec/mod.rs"),
             frame("shop::charge", "src/main.rs"),
@@ -208,8 +201,8 @@ mod tests {
             frame("shop::main", "src/main.rs"),
         ];
         let kept = without_allocator(stack.to_vec());
-        assert_eq!(kept, stack[3..]);
-        assert_eq!(without_allocator(stack[..3].to_vec()), stack[..3], "there is nobody else");
+        assert_eq!(kept, stack[4..]);
+        assert_eq!(without_allocator(stack[..4].to_vec()), stack[..4], "there is nobody else");
         assert_eq!(without_allocator(Vec::new()), []);
     }
 

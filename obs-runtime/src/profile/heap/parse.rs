@@ -35,10 +35,9 @@ pub(super) fn read(mut dump: impl BufRead, mut each: impl FnMut(&[u64], [i64; 4]
             // Before the first stack it is the sum of all.
             && !stack.is_empty()
         {
-            let [live, live_bytes, ever, ever_bytes] = counts(counted).ok_or_else(|| malformed(&line))?;
-            let ([live, live_bytes], [ever, ever_bytes]) =
-                (unsampled(live, live_bytes, rate), unsampled(ever, ever_bytes, rate));
-            each(&stack, [ever, ever_bytes, live, live_bytes]);
+            let [in_use, ever] =
+                counts(counted).ok_or_else(|| malformed(&line))?.map(|counts| unsampled(counts, rate));
+            each(&stack, [ever[0], ever[1], in_use[0], in_use[1]]);
             stack.clear();
         }
     }
@@ -56,15 +55,14 @@ fn addresses(line: &[u8]) -> Option<Vec<u64>> {
     str::from_utf8(line).ok()?.strip_prefix('@')?.split_ascii_whitespace().map(hexadecimal).collect()
 }
 
-/// `2: 1048640 [3: 1572928]`
-fn counts(text: &[u8]) -> Option<[u64; 4]> {
-    let (live, ever) = str::from_utf8(text).ok()?.strip_suffix(']')?.split_once(" [")?;
+/// `2: 1048640 [3: 1572928]`: objects and bytes, in use and ever.
+fn counts(text: &[u8]) -> Option<[[u64; 2]; 2]> {
+    let (in_use, ever) = str::from_utf8(text).ok()?.strip_suffix(']')?.split_once(" [")?;
     let pair = |text: &str| {
         let (objects, bytes) = text.split_once(": ")?;
         Some([objects.parse().ok()?, bytes.parse().ok()?])
     };
-    let ([live, live_bytes], [ever, ever_bytes]) = (pair(live)?, pair(ever)?);
-    Some([live, live_bytes, ever, ever_bytes])
+    Some([pair(in_use)?, pair(ever)?])
 }
 
 /// How many objects and bytes there were, if these are in the samples. An allocation of `size` bytes is in them with a
@@ -74,7 +72,7 @@ fn counts(text: &[u8]) -> Option<[u64; 4]> {
     clippy::cast_possible_truncation,
     reason = "it is an estimate, and saturates"
 )]
-fn unsampled(objects: u64, bytes: u64, rate: u32) -> [i64; 2] {
+fn unsampled([objects, bytes]: [u64; 2], rate: u32) -> [i64; 2] {
     if objects == 0 || bytes == 0 {
         return [0, 0];
     }
@@ -92,7 +90,9 @@ mod tests {
         @ 0x1\n  t*: 0: 0 [1: 1024]\n  t0: 0: 0 [1: 1024]\n\
         @ 0xffffffffffffffff\n  t*: 1: 1024 [1: 1024]\n\nMAPPED_LIBRARIES:\n@ not a stack\n";
 
-    fn all(text: &[u8]) -> io::Result<(i64, Vec<(Vec<u64>, [i64; 4])>)> {
+    type Stacks = Vec<(Vec<u64>, [i64; 4])>;
+
+    fn all(text: &[u8]) -> io::Result<(i64, Stacks)> {
         let mut stacks = Vec::new();
         let rate = read(text, |stack, values| stacks.push((stack.to_vec(), values)))?;
         Ok((rate, stacks))
@@ -114,10 +114,10 @@ mod tests {
 
     #[test]
     fn large_ones_stand_for_themselves() {
-        assert_eq!(unsampled(3, 3 << 30, 1 << 19), [3, 3 << 30]);
-        assert_eq!(unsampled(0, 5, 1), [0, 0]);
-        assert_eq!(unsampled(5, 0, 1), [0, 0]);
-        assert_eq!(unsampled(u64::MAX, 1, u32::MAX), [i64::MAX, i64::MAX]);
+        assert_eq!(unsampled([3, 3 << 30], 1 << 19), [3, 3 << 30]);
+        assert_eq!(unsampled([0, 5], 1), [0, 0]);
+        assert_eq!(unsampled([5, 0], 1), [0, 0]);
+        assert_eq!(unsampled([u64::MAX, 1], u32::MAX), [i64::MAX, i64::MAX]);
     }
 
     #[test]

@@ -144,9 +144,7 @@ mod tests {
     fn it_is_what_backtrace_says() {
         let mut addresses = called();
         addresses.extend(
-            std::thread::spawn(|| vec![3, 1, 2].into_iter().map(|_| called()).last().unwrap())
-                .join()
-                .unwrap(),
+            std::thread::spawn(|| (0..3).map(|_| called()).fold(Vec::new(), |_, last| last)).join().unwrap(),
         );
         let symbols = Symbols::of(addresses.iter().copied());
         let mut texts = Texts::default();
