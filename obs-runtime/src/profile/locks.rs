@@ -211,9 +211,9 @@ fn is_skipped() -> bool {
         SKIPPED.set(first);
         REST.set(STRATUM - 1 - first);
     }
-    let left = SKIPPED.get().checked_sub(1);
-    left.into_iter().for_each(|left| SKIPPED.set(left));
-    left.is_some()
+    let before = SKIPPED.get();
+    SKIPPED.set(before.saturating_sub(1));
+    before > 0
 }
 
 /// One was measured: the next will be one of the next stratum.

@@ -1,8 +1,8 @@
 //! Locks that are in the profile `mutex`: who waits for them, for whom, and how long they are held.
 //!
-//! [`Mutex`] and [`RwLock`] are those of `parking_lot`, [`Semaphore`] and those in [`tokio`](self::tokio) are tokio's, with
+//! [`Mutex`] and [`RwLock`] are those of `parking_lot`, [`Semaphore`] and those in [`tokio`] are tokio's, with
 //! the same methods; to use them, change the `use` line. [`named`](Mutex::named) gives a lock a name to be found by. Without
-//! the feature `profile` they are the originals and nothing else.
+//! the feature `profile` nothing is kept of them, and they are as large as the originals.
 //!
 //! ```
 //! use obs_runtime::sync::Mutex;

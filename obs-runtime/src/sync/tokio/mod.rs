@@ -1,4 +1,4 @@
-//! Locks that tasks wait for, in place of those in [`tokio::sync`](::tokio::sync).
+//! Locks that tasks wait for, in place of those in [`tokio::sync`].
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() {
