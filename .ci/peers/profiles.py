@@ -7,6 +7,8 @@ import json
 import re
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 import urllib.request
 
@@ -17,23 +19,28 @@ SECONDS = 4
 class Shop:
     """A shop in trouble, with its load."""
 
-    def __init__(self, trouble):
-        arguments = ["--port", "0", "--admin", "0", "--rate", "20", "--trouble", trouble]
+    def __init__(self, trouble, rate):
+        arguments = ["--port", "0", "--admin", "0", "--rate", str(rate), "--trouble", trouble]
+        self.output = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(
-            [SHOP, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [SHOP, *arguments], stdout=self.output, stderr=subprocess.PIPE, text=True
         )
         for line in self.process.stderr:
             if match := re.match(r"\s+admin\s+(http://\S+)", line):
                 self.admin = match.group(1)
             if line.startswith("Ctrl-C"):
                 break
+        # Panics are told there, and nobody is to wait for that to be read.
+        threading.Thread(target=lambda: [None for _ in self.process.stderr], daemon=True).start()
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
         self.process.terminate()
-        self.lines = [json.loads(line) for line in self.process.communicate(timeout=60)[0].splitlines()]
+        self.process.wait(timeout=60)
+        self.output.seek(0)
+        self.lines = [json.loads(line) for line in self.output]
 
     def get(self, path):
         with urllib.request.urlopen(f"{self.admin}/debug/pprof/{path}", timeout=120) as answer:
@@ -68,7 +75,7 @@ def leads(profile, shares, text, function, at_least):
 
 
 def cpu():
-    with Shop("cpu") as shop:
+    with Shop("cpu", 20) as shop:
         path = f"profile?seconds={SECONDS}"
         shares, text = shop.top(path)
         assert "Type: cpu" in text, text
@@ -83,7 +90,7 @@ def cpu():
 
 
 def leak():
-    with Shop("leak") as shop:
+    with Shop("leak", 20) as shop:
         time.sleep(SECONDS)
         shares, text = shop.top("heap")
         assert "Type: inuse_space" in text, text
@@ -96,7 +103,7 @@ def leak():
 
 
 def block():
-    with Shop("block") as shop:
+    with Shop("block", 5) as shop:
         time.sleep(SECONDS)
         shares, text = shop.top(f"block?seconds={SECONDS}")
         assert "Type: delay" in text, text
@@ -111,7 +118,7 @@ def block():
 
 
 def lock():
-    with Shop("lock") as shop:
+    with Shop("lock", 5) as shop:
         time.sleep(SECONDS)
         shares, text = shop.top(f"mutex?seconds={SECONDS}")
         assert "Type: delay" in text, text

@@ -128,7 +128,9 @@ fn later(bytes: impl Future<Output = io::Result<Vec<u8>>> + Send + 'static) -> B
     Body::from_stream(Later(Some(Box::pin(bytes))))
 }
 
-struct Later(Option<Pin<Box<dyn Future<Output = io::Result<Vec<u8>>> + Send>>>);
+type Bytes = dyn Future<Output = io::Result<Vec<u8>>> + Send;
+
+struct Later(Option<Pin<Box<Bytes>>>);
 
 impl Stream for Later {
     type Item = io::Result<Vec<u8>>;
@@ -206,8 +208,11 @@ fn answered(body: Body, name: &str, form: Form) -> Response {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(form.content_type()));
     match form {
         // A name of ours, so it is fit for a header.
-        Form::Pprof => _ = HeaderValue::try_from(format!("attachment; filename=\"{name}.pb.gz\""))
-            .map(|file| headers.insert(header::CONTENT_DISPOSITION, file)),
+        Form::Pprof => {
+            if let Ok(file) = HeaderValue::try_from(format!("attachment; filename=\"{name}.pb.gz\"")) {
+                headers.insert(header::CONTENT_DISPOSITION, file);
+            }
+        }
         // Its script zooms and searches; nothing else is let in.
         Form::Svg => {
             let policy = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'";
