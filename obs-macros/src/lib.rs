@@ -63,6 +63,7 @@ use proc_macro::TokenStream;
 /// | `err(none)` | a `None` is a failure | it is not |
 /// | `ok(level = "…")` | level of the success line | `"debug"` |
 /// | `slow = "…"` | a call that takes at least this long is logged at WARN: `"500ms"`, `"1.5s"` | off |
+/// | `stuck = "…"` | a call that runs for so long is stuck: counted in `function_calls_stuck`, and logged with its stack while it runs, by the runtime's feature `profile`; `"off"` for calls that are to run long | the builder's `stuck_after` |
 /// | `level = "…"` | level of the span: a word, a number from 1 for trace to 5 for error, or `Level::INFO` | `"info"` |
 /// | `target = "…"` | target of the span and its log lines, or a constant | `module_path!()` |
 /// | `parent = expr` | the span that this one is below, or `None`, instead of the one that the call is in | where it is called |

@@ -4,7 +4,7 @@ use crate::args::{Args, FieldArg, FieldName, Recorded, TextArg};
 use crate::errors::Errors;
 use crate::function::{Function, Returned, Runs};
 use crate::labels::{labels, names_generic};
-use crate::values::{Slo, buckets, choice, duration, level, metric_name, slo};
+use crate::values::{Slo, buckets, choice, duration, duration_or_off, level, metric_name, slo};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
 use syn::ext::IdentExt;
@@ -27,6 +27,8 @@ pub(crate) struct Model {
     pub(crate) err_level: Option<TokenStream>,
     pub(crate) ok_level: Option<TokenStream>,
     pub(crate) slow_nanos: Option<u64>,
+    /// The largest number for never.
+    pub(crate) stuck_nanos: Option<u64>,
     /// A variant of the runtime's `SpanKind`, by name.
     pub(crate) kind: Option<Ident>,
     pub(crate) buckets: Option<Vec<Expr>>,
@@ -162,6 +164,7 @@ impl Model {
             err_level: level(err.level.as_ref(), errors),
             ok_level: level(ok.level.as_ref(), errors),
             slow_nanos: args.slow.and_then(|slow| duration(&slow, errors)),
+            stuck_nanos: args.stuck.and_then(|stuck| duration_or_off(&stuck, errors)),
             kind: choice(args.kind.as_ref(), "kind", KINDS, errors),
             slo: args.slo.and_then(|given| slo(&given, args.buckets.as_ref(), errors)),
             buckets: args.buckets.map(|array| buckets(array.elems.into_iter().collect(), errors)),

@@ -141,6 +141,11 @@ pub(crate) fn duration(given: &LitStr, errors: &mut Errors) -> Option<u64> {
     None
 }
 
+/// A duration, or `off`, which is the longest there is.
+pub(crate) fn duration_or_off(given: &LitStr, errors: &mut Errors) -> Option<u64> {
+    if given.value() == "off" { Some(u64::MAX) } else { duration(given, errors) }
+}
+
 /// Histogram bounds: finite, above zero, ascending, each checked at its own literal.
 pub(crate) fn buckets(bounds: Vec<Expr>, errors: &mut Errors) -> Vec<Expr> {
     if bounds.is_empty() {

@@ -84,6 +84,8 @@ mod site;
 mod state;
 mod store;
 mod subscriber;
+#[cfg(feature = "sync")]
+pub mod sync;
 mod time;
 mod trace;
 

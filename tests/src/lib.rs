@@ -85,6 +85,13 @@ impl Recorder {
         self.lines.text().lines().map(parse_line).collect()
     }
 
+    /// The log lines of a target whose message names the function.
+    #[must_use]
+    pub fn lines_of(&self, target: &str, function: &str) -> Vec<Json> {
+        let says = |line: &Json| line["msg"].as_str().is_some_and(|message| message.contains(function));
+        self.all_lines().into_iter().filter(|line| line["target"] == target && says(line)).collect()
+    }
+
     /// The one line in which a call of the function ended.
     ///
     /// # Panics

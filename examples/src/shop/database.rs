@@ -1,10 +1,12 @@
 //! Users, orders and payments in SQLite. Each function is one statement, observed.
 
+use crate::trouble;
 use obs_runtime::observe;
+use obs_runtime::sync::Mutex;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use serde::Serialize;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// One connection for all services: plenty for an example.
@@ -35,7 +37,7 @@ impl Database {
         connection.busy_timeout(Duration::from_secs(2))?;
         // A shop that is closed is gone, its orders included.
         connection.pragma_update(None, "synchronous", "OFF")?;
-        Ok(Self(Arc::new(Mutex::new(connection))))
+        Ok(Self(Arc::new(Mutex::named("database", connection))))
     }
 
     /// Looks whether the file is there, and is a database with payments in it. On a connection of its own: one that is
@@ -47,7 +49,11 @@ impl Database {
 
     /// Runs a statement without holding up the other tasks of this thread.
     fn with<T>(&self, run: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> rusqlite::Result<T> {
-        tokio::task::block_in_place(|| run(&self.0.lock().unwrap_or_else(PoisonError::into_inner)))
+        tokio::task::block_in_place(|| {
+            let connection = self.0.lock();
+            trouble::dawdle();
+            run(&connection)
+        })
     }
 
     #[observe(name = "database::find_user")]

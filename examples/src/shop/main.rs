@@ -13,6 +13,7 @@ mod orders;
 mod payments;
 mod processes;
 mod services;
+mod trouble;
 mod users;
 
 use database::Database;
@@ -32,6 +33,9 @@ use tokio::sync::oneshot;
 
 /// How long requests under way may take to finish at the end, and then log lines and spans to be written.
 const DRAIN: Duration = Duration::from_secs(5);
+
+// The allocator that knows who has allocated what is alive.
+obs_runtime::heap_profiling!();
 
 fn main() -> ExitCode {
     match run() {
@@ -53,6 +57,7 @@ fn run() -> Result<(), Box<dyn Error>> {
         // Only starts the others, so there is nothing to observe.
         return tokio.block_on(processes::run(&options));
     }
+    options.trouble.into_iter().for_each(trouble::Trouble::begin);
     let observed = start(&options)?;
     let served = tokio.block_on(async {
         match &options.only {
@@ -72,7 +77,8 @@ fn start(options: &Options) -> Result<Guard, obs_runtime::InitError> {
     let mut runtime = obs_runtime::builder()
         .service_name(name)
         .service_version(env!("CARGO_PKG_VERSION"))
-        .resource("service.namespace", "shop");
+        .resource("service.namespace", "shop")
+        .cpu_profiling(true);
     if options.only.is_some() {
         runtime = runtime.no_admin();
     } else if let Some(port) = options.admin {

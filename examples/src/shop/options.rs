@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::trouble::Trouble;
 use lexopt::{Arg, Parser, ValueExt};
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -20,6 +21,7 @@ Usage: shop [OPTIONS]
   --otlp URL     send spans and log lines to this collector, such as http://127.0.0.1:4318
   --users URL    ask this user service in the place of the shop's own
   --processes    run each service as a process of its own
+  --trouble WHAT something to find by a profile: cpu, leak, block or lock
   --help         print this
 ";
 
@@ -35,6 +37,7 @@ pub(crate) struct Options {
     pub(crate) otlp: Option<String>,
     pub(crate) users: Option<String>,
     pub(crate) processes: bool,
+    pub(crate) trouble: Option<Trouble>,
     /// The one service that this process is, and where its database and all services are: how a shop in
     /// several processes starts them.
     pub(crate) only: Option<Only>,
@@ -76,6 +79,7 @@ impl Options {
             otlp: None,
             users: None,
             processes: false,
+            trouble: None,
             only: None,
         };
         let (mut service, mut ports, mut database) = (None, None, None);
@@ -96,6 +100,12 @@ impl Options {
                 Arg::Long("otlp") => options.otlp = Some(arguments.value()?.string()?),
                 Arg::Long("users") => options.users = Some(arguments.value()?.string()?),
                 Arg::Long("processes") => options.processes = true,
+                Arg::Long("trouble") => {
+                    let name = arguments.value()?.string()?;
+                    let trouble = Trouble::named(&name);
+                    let wrong = || format!("--trouble takes cpu, leak, block or lock, not {name:?}");
+                    options.trouble = Some(trouble.ok_or_else(wrong)?);
+                }
                 Arg::Long("service") => service = Some(arguments.value()?.string()?),
                 Arg::Long("ports") => ports = Some(four_ports(&arguments.value()?.string()?)?),
                 Arg::Long("database") => database = Some(PathBuf::from(arguments.value()?)),
@@ -110,6 +120,11 @@ impl Options {
         };
         if options.processes && options.admin.is_some() {
             return Err("--processes has no admin server: each service answers for itself".into());
+        }
+        if options.processes && options.trouble.is_some() {
+            return Err(
+                "--processes has no admin server to ask for profiles: leave it out with --trouble".into()
+            );
         }
         Ok(Some(options))
     }

@@ -3,6 +3,7 @@
 use crate::database::Database;
 use crate::http::{CallError, Client};
 use crate::payments::Method;
+use crate::trouble;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -71,6 +72,7 @@ async fn place(State(orders): State<Orders>, Json(order): Json<Order>) -> Result
     let state = if paid.is_ok() { "paid" } else { "failed" };
     orders.database.save_order(&id, order.user, order.amount, state)?;
     paid.map_err(OrderError::Payment)?;
+    trouble::keep(&id);
     tracing::info!(order_id = %id, "order placed");
     // Nobody waits for it, and it belongs to the request all the same.
     obs_runtime::task::spawn(confirm(id.clone(), order.user));

@@ -1,6 +1,7 @@
 //! The payment service: asks a payment provider that declines, is slow, and is sometimes silent.
 
 use crate::database::Database;
+use crate::trouble;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -78,6 +79,7 @@ async fn pay(
 )]
 async fn charge(payment: &Payment, method: Method, large: bool) -> Result<String, PaymentError> {
     let score = risk(payment.amount);
+    trouble::hold_up();
     tracing::info!(score, "risk assessed");
     if payment.amount > LIMIT {
         return Err(PaymentError::Declined(payment.amount));
@@ -92,6 +94,7 @@ async fn charge(payment: &Payment, method: Method, large: bool) -> Result<String
 #[observe(name = "payments::risk")]
 fn risk(amount: i64) -> u8 {
     const SCORES: [u8; 4] = [1, 2, 5, 8];
+    trouble::compute();
     let row = if amount == BUGGY_AMOUNT { SCORES.len() } else { usize::from(amount > 1_000) };
     SCORES[row]
 }

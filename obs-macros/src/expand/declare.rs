@@ -175,6 +175,10 @@ fn spec(model: &Model) -> TokenStream {
         let nanos = Literal::u64_unsuffixed(nanos);
         with(quote!(slow_nanos(#nanos)));
     }
+    if let Some(nanos) = model.stuck_nanos {
+        let nanos = Literal::u64_unsuffixed(nanos);
+        with(quote!(stuck_nanos(#nanos)));
+    }
     for (on, off) in [(model.span, "no_span"), (model.metrics, "no_metrics"), (model.log, "no_log")] {
         if !on {
             let off = format_ident!("{off}");

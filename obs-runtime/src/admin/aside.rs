@@ -26,12 +26,20 @@ where
 pub(super) async fn aside_value<R: Send + 'static>(
     work: impl FnOnce() -> R + Send + 'static,
 ) -> Result<R, Response> {
+    aside_for(PATIENCE, work).await
+}
+
+/// The same with a time of its own.
+pub(super) async fn aside_for<R: Send + 'static>(
+    patience: Duration,
+    work: impl FnOnce() -> R + Send + 'static,
+) -> Result<R, Response> {
     let Ok(place) = PLACES.try_acquire() else { return Err(busy("too many of these are under way")) };
     let working = spawn_blocking(move || {
         let _place = place;
         work()
     });
-    match timeout(PATIENCE, working).await {
+    match timeout(patience, working).await {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(_)) => Err((StatusCode::INTERNAL_SERVER_ERROR, "this endpoint panicked\n").into_response()),
         Err(_) => Err(busy("this takes too long: somebody's metric, output or subscriber is stuck")),

@@ -1,7 +1,6 @@
 //! A call that is observed: how it begins, and how it ends.
 
 use super::ended::{Details, End, Ended};
-use super::watch::Watch;
 use crate::context::{Failures, Fields, FrameKey, FrameKind, Keyed, Notes, Span, with_stack};
 use crate::label::{LabelIndex, Values};
 use crate::outcome::{ErrorRef, Verdict};
@@ -19,9 +18,9 @@ pub(super) struct Live {
     /// Where it is counted, if it is sure to end on the thread that it began on.
     cells: Option<&'static FunctionCells>,
     pub(super) started: u64,
-    /// The position of the call's labels; those of the result follow when it is there.
+    /// The position of the call's labels, those of the result included as far as they are known.
     labels: u32,
-    result: u32,
+    /// How many labels of the result are known.
     result_labels: u8,
     pub(super) progress: Progress,
     /// It began while the thread was unwinding: in a destructor.
@@ -29,7 +28,10 @@ pub(super) struct Live {
     pub(super) span: Open,
     /// The same span for the other layers of the application's stack.
     pub(super) beside: Option<Box<Foreign>>,
-    pub(super) watch: Watch,
+    #[cfg(feature = "profile")]
+    pub(super) depth: crate::profile::Depth,
+    #[cfg(feature = "profile")]
+    pub(super) waits: crate::profile::Waits,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,14 +111,16 @@ impl Live {
             cells: cells.filter(|_| !site.spec.future),
             // A future holds the call, so it is small; nobody has more series than this counts.
             labels: u32::try_from(labels.0).unwrap_or(u32::MAX),
-            result: 0,
             result_labels: 0,
             progress: Progress::Begun,
             unwinding: std::thread::panicking(),
             span,
             beside,
             started,
-            watch: Watch::begin(shape.id, started),
+            #[cfg(feature = "profile")]
+            depth: crate::profile::Depth::begin(shape.id, started),
+            #[cfg(feature = "profile")]
+            waits: crate::profile::Waits::default(),
         })
     }
 
@@ -153,7 +157,7 @@ impl Live {
             self.span = span.map_or(Open::Nowhere, |span| Open::Own(Box::new(span)));
             self.beside.iter_mut().for_each(|beside| beside.exit());
         }
-        self.watch.leave();
+        self.is_gone();
     }
 
     /// Says that the call has to do with another span.
@@ -175,8 +179,10 @@ impl Live {
     /// Adds a label of the result.
     #[inline]
     pub(super) fn result_label<L>(&mut self, values: Values<L>, label: &L) {
-        let result = self.result as usize * (values.cardinality() + 1) + values.index(label);
-        self.result = u32::try_from(result).unwrap_or(u32::MAX);
+        let labels = (self.labels as usize)
+            .saturating_mul(values.cardinality() + 1)
+            .saturating_add(values.index(label));
+        self.labels = u32::try_from(labels).unwrap_or(u32::MAX);
         self.result_labels = self.result_labels.saturating_add(1);
     }
 
@@ -207,7 +213,7 @@ impl Live {
     fn end_now(&mut self, end: End<'_>, details: Option<&mut Details>) {
         self.progress = Progress::Ended;
         let until = clock::now();
-        self.watch.end(self.site, until);
+        self.is_over(until);
         let Some(shape) = self.site.shape() else { return };
         let series = self.series(shape, end);
         if self.site.spec.metrics {
@@ -268,19 +274,24 @@ impl Live {
             End::Panic => shape.panic(),
             End::Cancelled => shape.cancelled(),
         };
-        let combination = (self.labels as usize).wrapping_mul(shape.result_values);
-        // Numbers that are too large are those of no series.
         let combination = match shape.result_values {
-            1 => combination,
-            _ => combination.wrapping_add(self.result_position(shape)),
+            1 => self.labels as usize,
+            _ => self.with_result(shape),
         };
+        // Numbers that are too large are those of no series.
         combination.wrapping_mul(shape.outcomes).wrapping_add(outcome)
     }
 
     /// Of a call that did not return, the result's labels all have the value behind their last.
-    fn result_position(&self, shape: &Shape) -> usize {
-        let complete = usize::from(self.result_labels) == self.site.spec.result_labels.len();
-        if complete { self.result as usize } else { shape.result_values - 1 }
+    fn with_result(&self, shape: &Shape) -> usize {
+        let (labels, of_result) = (self.labels as usize, self.site.spec.result_labels);
+        let known = usize::from(self.result_labels);
+        if known == of_result.len() {
+            return labels;
+        }
+        // One of them may have panicked behind others.
+        let values: usize = of_result.iter().take(known).map(|label| label.cardinality + 1).product();
+        (labels / values.max(1)).wrapping_mul(shape.result_values).wrapping_add(shape.result_values - 1)
     }
 
     /// Whether a panic has begun since the call has.

@@ -76,8 +76,8 @@ impl Call {
         let Some(live) = &mut self.0 else { return make() };
         // After a panic it stays one that panicked.
         let before = std::mem::replace(&mut live.progress, Progress::Polling);
-        live.watch.enter(live.site, live.started);
-        let entered = Entered::new(live);
+        let mut entered = Entered::new(live);
+        entered.is_here();
         let result = make();
         drop(entered);
         live.lift();

@@ -46,11 +46,11 @@ impl<F: Future> Running<'_, F> {
     pub(super) fn poll_inside(call: &mut Call, future: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let Some(live) = &mut call.0 else { return future.poll(cx) };
         live.progress = Progress::Polling;
-        let poll = live.watch.polled(live.site, live.started);
         let entered = Entered::new(live);
+        let poll = entered.live.is_polled();
         let polled = future.poll(cx);
         if polled.is_pending() {
-            entered.live.watch.waits(entered.live.started, &poll);
+            entered.live.has_to_wait(&poll);
         }
         drop(entered);
         if polled.is_pending() {
@@ -85,6 +85,11 @@ impl<'a> Entered<'a> {
             Open::Nowhere | Open::Frame(_) => None,
         };
         Self { live, frame }
+    }
+
+    /// Says that the call is on this thread.
+    pub(super) fn is_here(&mut self) {
+        self.live.is_here();
     }
 }
 

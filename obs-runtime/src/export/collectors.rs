@@ -74,12 +74,30 @@ impl Collector for Health {
                 ConstCounter::new(count).encode(metric.encode_family(&[("reason", reason)])?)?;
             }
         }
+        #[cfg(feature = "profile")]
+        {
+            let help = "Calls that have been running for longer than they should";
+            let mut metric =
+                encoder.encode_descriptor("function_calls_stuck", help, None, MetricType::Gauge)?;
+            for (function, count) in crate::profile::stuck_counts() {
+                ConstGauge::new(count).encode(metric.encode_family(&[("function", function)])?)?;
+            }
+            let help = "Stacks of observed functions that profiles cut, because there were too many";
+            counter(encoder, "obs_profile_stacks_cut", help, crate::profile::cut())?;
+        }
         #[cfg(feature = "log")]
         counter(
             encoder,
             "obs_log_lines_dropped",
             "Log lines lost to a full buffer or a failing output",
             crate::log::dropped(),
+        )?;
+        #[cfg(feature = "profile-cpu")]
+        counter(
+            encoder,
+            "obs_profile_samples_lost",
+            "Samples of CPU profiles for which there was no room",
+            crate::profile::cpu::lost(),
         )?;
         #[cfg(feature = "otlp")]
         sending(encoder)?;

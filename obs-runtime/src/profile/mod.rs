@@ -2,17 +2,21 @@
 //!
 //! | profile | what it shows | feature |
 //! |---|---|---|
+//! | `profile` | [which functions burn CPU time](cpu) | `profile-cpu` |
+//! | `heap` | [what is alive in memory](heap()), and who has allocated it | `profile-heap` |
 //! | `tasks` | [which observed calls are alive](tasks()), where, and since when | `profile` |
 //! | `block` | [where they wait](block()), and which polls take long | `profile` |
+//! | `mutex` | [who waits for locks](mutex()), for whom, and how long they are held | `profile`, `sync` |
 
 mod block;
 #[cfg(feature = "profile-cpu")]
 pub mod cpu;
 #[cfg(feature = "profile-heap")]
 mod heap;
+#[cfg(feature = "sync")]
+pub(crate) mod locks;
 mod minus;
 mod model;
-mod mutex;
 mod pprof;
 mod running;
 mod slow;
@@ -35,8 +39,10 @@ pub use heap::{HeapError, heap};
 #[cfg(feature = "profile-heap")]
 #[doc(hidden)]
 pub use heap::{MALLOC_CONF, MallocConf};
+#[cfg(feature = "sync")]
+pub use locks::mutex;
 pub use model::Profile;
-pub use mutex::mutex;
+pub(crate) use running::Depth;
 pub(crate) use stacks::Stack;
 #[cfg(feature = "prometheus")]
 pub(crate) use stacks::cut;
@@ -45,15 +51,11 @@ pub(crate) use stuck::counts as stuck_counts;
 pub use tasks::{tasks, tasks_text};
 #[cfg(feature = "admin")]
 pub(crate) use text::text;
-pub(crate) use waiting::{Poll, Watch};
+pub(crate) use waiting::Waits;
 
 use crate::site::Site;
 use std::io;
 use std::time::Duration;
-
-/// Whether samples are taken, which want to know the trace.
-#[cfg(feature = "profile-cpu")]
-pub(crate) static SAMPLING: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
 
 /// Looks at calls from now on: polls that take so long are slow, and calls that don't say for themselves stuck.
 pub(crate) fn start(slow_poll: Option<Duration>, stuck_after: Option<Duration>) -> io::Result<()> {

@@ -72,6 +72,30 @@ impl Profile {
         Self { types, period: None, taken, duration: Duration::ZERO, samples: BTreeMap::new() }
     }
 
+    /// What its columns count: name and unit of each. The last one is what tools show unless another is asked for.
+    #[must_use]
+    pub fn columns(&self) -> &'static [(&'static str, &'static str)] {
+        self.types
+    }
+
+    /// What was measured: the names of the functions on a stack, innermost first, and the value of each column. A stack
+    /// that has several labels is there several times.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// for (stack, values) in obs_runtime::profile::tasks(Duration::ZERO).rows() {
+    ///     println!("{values:?} {}", stack.join(" < "));
+    /// }
+    /// ```
+    #[must_use]
+    pub fn rows(&self) -> Vec<(Vec<&str>, &[i64])> {
+        fn names(stack: &[Frame]) -> Vec<&str> {
+            stack.iter().map(|frame| frame.function.as_str()).collect()
+        }
+        self.samples.iter().map(|((stack, _), values)| (names(stack), &values[..])).collect()
+    }
+
     /// Adds what was measured at a stack, innermost frame first.
     pub(crate) fn add(&mut self, stack: Vec<Frame>, labels: Vec<Label>, values: &[i64]) {
         let sums = self.samples.entry((stack, labels)).or_insert_with(|| vec![0; self.types.len()]);

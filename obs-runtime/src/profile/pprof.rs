@@ -108,9 +108,10 @@ impl<'a> Builder<'a> {
         });
         let location = location.collect();
         let functions = std::mem::take(&mut self.functions.all);
-        let function = functions.into_iter().zip(1..).map(|((name, file), id)| {
-            let name = self.string(name);
-            Function { id, name, system_name: name, filename: self.string(file) }
+        let function = functions.into_iter().zip(1..).map(|((name, file), id)| Function {
+            id,
+            name: self.string(name),
+            filename: self.string(file),
         });
         let function = function.collect();
         Root {
@@ -233,14 +234,13 @@ struct Line {
     line: i64,
 }
 
+/// Without `system_name`: where that is the name, Go's tool takes it for one of C++, and cuts `<..>` out.
 #[derive(Clone, PartialEq, Message)]
 struct Function {
     #[prost(uint64, tag = "1")]
     id: u64,
     #[prost(int64, tag = "2")]
     name: i64,
-    #[prost(int64, tag = "3")]
-    system_name: i64,
     #[prost(int64, tag = "4")]
     filename: i64,
 }

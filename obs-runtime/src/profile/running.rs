@@ -7,7 +7,7 @@ use super::stacks::Stack;
 use crate::site::Site;
 use crate::store::functions;
 use std::cell::Cell;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Calls further in are not seen; nobody reads stacks that deep.
@@ -16,7 +16,7 @@ const DEPTH: usize = 64;
 /// The calls that a thread is in, outermost first.
 #[derive(Debug)]
 pub(crate) struct Running {
-    depth: AtomicU32,
+    depth: AtomicUsize,
     places: [Place; DEPTH],
     /// How often a call on this thread has begun to wait.
     waits: AtomicU64,
@@ -32,8 +32,11 @@ struct Place {
     began: AtomicU64,
     /// The function's number, twice, and one more for a call that is in the register of those that wait.
     function: AtomicUsize,
-    /// The trace it is in, while samples are taken.
+    /// The trace it is in, noted while samples are taken, and for which call.
+    #[cfg(feature = "profile-cpu")]
     trace: [AtomicU64; 2],
+    #[cfg(feature = "profile-cpu")]
+    traced: AtomicU64,
     /// What it has been called stuck for, by when it began.
     told: AtomicU64,
 }
@@ -49,15 +52,9 @@ pub(crate) struct Seen {
 
 impl Running {
     const fn new() -> Self {
-        const PLACE: Place = Place {
-            began: AtomicU64::new(0),
-            function: AtomicUsize::new(0),
-            trace: [const { AtomicU64::new(0) }; 2],
-            told: AtomicU64::new(0),
-        };
         Self {
-            depth: AtomicU32::new(0),
-            places: [PLACE; DEPTH],
+            depth: AtomicUsize::new(0),
+            places: [const { Place::new() }; DEPTH],
             waits: AtomicU64::new(0),
             slow_until: AtomicU64::new(0),
             slow_ticks: AtomicU64::new(0),
@@ -66,14 +63,14 @@ impl Running {
 
     /// Enters a call. How deep it is, for [`leave`](Self::leave).
     #[inline]
-    pub(super) fn enter(&self, function: usize, registered: bool, began: u64) -> u32 {
+    fn enter(&self, function: usize, registered: bool, began: u64) -> usize {
         let depth = self.depth.load(Ordering::Relaxed);
-        if let Some(place) = self.places.get(depth as usize) {
+        if let Some(place) = self.places.get(depth) {
             place.began.store(0, Ordering::Relaxed);
             fence(Ordering::Release);
             place.function.store(function << 1 | usize::from(registered), Ordering::Relaxed);
             #[cfg(feature = "profile-cpu")]
-            place.note_trace();
+            place.note_trace(began);
             place.began.store(began, Ordering::Release);
         }
         self.depth.store(depth + 1, Ordering::Release);
@@ -82,13 +79,13 @@ impl Running {
 
     /// Leaves the call at that depth, and whatever is further in.
     #[inline]
-    pub(super) fn leave(&self, depth: u32) {
+    fn leave(&self, depth: usize) {
         self.depth.store(depth, Ordering::Relaxed);
     }
 
     /// The stack up to the call at that depth, as its own thread sees it.
-    pub(super) fn stack(&self, depth: u32) -> Option<&'static Stack> {
-        let places = &self.places[..(depth as usize + 1).min(DEPTH)];
+    pub(super) fn stack(&self, depth: usize) -> Option<&'static Stack> {
+        let places = &self.places[..(depth + 1).min(DEPTH)];
         Stack::of(places.iter().filter_map(|place| site(place.function.load(Ordering::Relaxed) >> 1)))
     }
 
@@ -99,7 +96,7 @@ impl Running {
 
     /// The calls that the thread is in, outermost first, as another thread sees them. Cut where it has just moved.
     pub(crate) fn seen(&self) -> Vec<Seen> {
-        let depth = (self.depth.load(Ordering::Acquire) as usize).min(DEPTH);
+        let depth = self.depth.load(Ordering::Acquire).min(DEPTH);
         self.places[..depth].iter().map_while(Place::seen).collect()
     }
 
@@ -132,6 +129,18 @@ impl Running {
 }
 
 impl Place {
+    const fn new() -> Self {
+        Self {
+            began: AtomicU64::new(0),
+            function: AtomicUsize::new(0),
+            #[cfg(feature = "profile-cpu")]
+            trace: [const { AtomicU64::new(0) }; 2],
+            #[cfg(feature = "profile-cpu")]
+            traced: AtomicU64::new(0),
+            told: AtomicU64::new(0),
+        }
+    }
+
     fn seen(&self) -> Option<Seen> {
         let began = self.began.load(Ordering::Acquire);
         let function = self.function.load(Ordering::Relaxed);
@@ -144,20 +153,68 @@ impl Place {
     /// Notes the trace that the thread is in, while anybody takes samples.
     #[cfg(feature = "profile-cpu")]
     #[inline]
-    fn note_trace(&self) {
-        if super::SAMPLING.load(Ordering::Relaxed) {
+    fn note_trace(&self, began: u64) {
+        if super::cpu::is_recording() {
             let trace = crate::context::with_stack(|stack| stack.top()?.identity.trace).flatten();
             let bytes = trace.map_or(0, |trace| trace.trace_id);
             #[allow(clippy::cast_possible_truncation, reason = "in halves")]
             for (half, bits) in self.trace.iter().zip([(bytes >> 64) as u64, bytes as u64]) {
                 half.store(bits, Ordering::Relaxed);
             }
+            self.traced.store(began, Ordering::Relaxed);
         }
     }
 }
 
+/// The function of a number.
 fn site(number: usize) -> Option<&'static Site> {
     functions().get(number).copied()
+}
+
+/// How deep a call is on this thread, and one more; 0 while it is on none. Where that is too much for a byte, the largest.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Depth(u8);
+
+impl Depth {
+    /// Of a call that begins on this thread.
+    #[inline]
+    pub(crate) fn begin(function: usize, now: u64) -> Self {
+        let depth = own().map(|running| running.enter(function, false, now) + 1);
+        Self(depth.map_or(0, |depth| u8::try_from(depth).unwrap_or(u8::MAX)))
+    }
+
+    pub(super) fn is_none(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The call comes to this thread, if it is on none.
+    pub(crate) fn enter(&mut self, site: &Site, registered: bool, began: u64) {
+        if let (true, Some(running), Some(shape)) = (self.is_none(), own(), site.shape()) {
+            let depth = running.enter(shape.id, registered, began) + 1;
+            self.0 = u8::try_from(depth).unwrap_or(u8::MAX);
+        }
+    }
+
+    /// The call leaves this thread, if it is on it.
+    #[inline]
+    pub(crate) fn leave(&mut self) {
+        if let Some((running, depth)) = self.here() {
+            running.leave(depth);
+        }
+        self.0 = 0;
+    }
+
+    /// Where it is.
+    #[inline]
+    pub(super) fn here(self) -> Option<(&'static Running, usize)> {
+        let running = own()?;
+        match self.0 {
+            0 => None,
+            // Calls so deep end the innermost first, as all do but in a few destructors.
+            u8::MAX => Some((running, running.depth.load(Ordering::Relaxed).saturating_sub(1))),
+            depth => Some((running, usize::from(depth) - 1)),
+        }
+    }
 }
 
 thread_local! {
@@ -180,23 +237,28 @@ fn lease() -> Option<&'static Running> {
     HERE.get()
 }
 
-/// The innermost call that the thread is in, and its trace: for a signal handler on that thread.
+/// The innermost call that the thread is in, by a number above zero, and its trace, or zero: for a signal handler on that
+/// thread.
 #[cfg(feature = "profile-cpu")]
 pub(crate) fn here() -> Option<(usize, u128)> {
     let running = HERE.get()?;
-    let innermost = (running.depth.load(Ordering::Relaxed) as usize).min(DEPTH).checked_sub(1)?;
+    let innermost = running.depth.load(Ordering::Relaxed).min(DEPTH).checked_sub(1)?;
     let place = &running.places[innermost];
-    if place.began.load(Ordering::Relaxed) == 0 {
+    let began = place.began.load(Ordering::Relaxed);
+    if began == 0 {
         return None;
     }
-    let [high, low] = [0, 1].map(|half: usize| u128::from(place.trace[half].load(Ordering::Relaxed)));
-    Some((place.function.load(Ordering::Relaxed) >> 1, high << 64 | low))
+    let traced = place.traced.load(Ordering::Relaxed) == began;
+    let [high, low] = [0, 1]
+        .map(|half: usize| if traced { u128::from(place.trace[half].load(Ordering::Relaxed)) } else { 0 });
+    let function = place.function.load(Ordering::Relaxed) >> 1;
+    Some((function + 1, high << 64 | low))
 }
 
 /// The function that [`here`] has named.
 #[cfg(feature = "profile-cpu")]
 pub(crate) fn resolve(function: usize) -> Option<&'static Site> {
-    site(function)
+    site(function.checked_sub(1)?)
 }
 
 /// All that there are, and those of threads that ended, waiting for new ones.

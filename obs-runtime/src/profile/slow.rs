@@ -18,7 +18,7 @@ pub(super) fn set_limit(nanos: Option<u64>) {
 
 /// A poll of the call at that depth has ended.
 #[inline]
-pub(super) fn ended(running: &Running, depth: u32, from: u64, until: u64) {
+pub(super) fn ended(running: &Running, depth: usize, from: u64, until: u64) {
     let limit = LIMIT.load(Ordering::Relaxed);
     if until.saturating_sub(from) >= limit {
         note(running, depth, from, until, limit);
@@ -26,7 +26,7 @@ pub(super) fn ended(running: &Running, depth: u32, from: u64, until: u64) {
 }
 
 #[cold]
-fn note(running: &Running, depth: u32, from: u64, until: u64, limit: u64) {
+fn note(running: &Running, depth: usize, from: u64, until: u64, limit: u64) {
     let Some(own) = running.slow_share(from, until, limit) else { return };
     let busy = crate::busy::now();
     let Some(stack) = running.stack(depth) else { return };

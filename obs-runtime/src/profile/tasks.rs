@@ -3,7 +3,6 @@
 use super::model::{Frame, Label, ValueType};
 use super::{Profile, running, waiting};
 use crate::clock;
-use crate::site::Site;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};

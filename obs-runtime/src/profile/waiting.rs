@@ -1,6 +1,6 @@
 //! Calls that wait: each in a register from its first wait to its end.
 
-use super::running::{self, Running};
+use super::running::{self, Depth, Running};
 use super::slow;
 use super::stacks::Stack;
 use crate::clock;
@@ -16,6 +16,8 @@ pub(crate) struct Waiting {
     pub(crate) began: u64,
     /// Since when it waits; 0 while it is polled.
     since: AtomicU64,
+    /// When it was last polled.
+    polled: AtomicU64,
     /// Whether a call inside it waits, which answers for it.
     inside: AtomicBool,
     /// Whether it has been called stuck.
@@ -25,104 +27,87 @@ pub(crate) struct Waiting {
     shelf: &'static Shelf,
 }
 
-/// What a call shows of itself.
-#[derive(Debug)]
-pub(crate) struct Watch {
-    /// How deep it is on this thread, and one more; 0 while it is on none.
-    depth: u32,
-    /// When it was begun, or last polled.
-    from: u64,
-    waiting: Option<Arc<Waiting>>,
-}
+/// A call's place in the register, once it has one.
+#[derive(Debug, Default)]
+pub(crate) struct Waits(Option<Arc<Waiting>>);
 
-/// What was when a poll began.
-#[derive(Debug)]
-pub(crate) struct Poll {
-    waits: u64,
-}
-
-impl Watch {
-    /// Of a call that begins on this thread.
-    #[inline]
-    pub(crate) fn begin(function: usize, now: u64) -> Self {
-        let depth = running::own().map_or(0, |running| running.enter(function, false, now) + 1);
-        Self { depth, from: now, waiting: None }
+impl Waits {
+    /// Whether it has one.
+    pub(crate) fn is_some(&self) -> bool {
+        self.0.is_some()
     }
 
-    /// It is on this thread from here on.
-    pub(crate) fn enter(&mut self, site: &'static Site, began: u64) {
-        if let (0, Some(running), Some(shape)) = (self.depth, running::own(), site.shape()) {
-            self.depth = running.enter(shape.id, self.waiting.is_some(), began) + 1;
+    /// A poll begins. How often calls on this thread have begun to wait.
+    #[inline]
+    pub(crate) fn poll(&mut self, depth: &mut Depth, site: &'static Site, began: u64) -> u64 {
+        if depth.is_none() {
+            self.resume(depth, site, began);
         }
+        running::own().map_or(0, Running::waits)
     }
 
-    /// It is not on this thread any more.
-    #[inline]
-    pub(crate) fn leave(&mut self) {
-        if let (Some(depth), Some(running)) = (self.depth.checked_sub(1), running::own()) {
-            running.leave(depth);
+    /// It is polled again; or for the first time, if it was made before.
+    fn resume(&mut self, depth: &mut Depth, site: &'static Site, began: u64) {
+        let now = clock::now();
+        self.0.iter().for_each(|waiting| waiting.resume(now));
+        depth.enter(site, true, began);
+        if let (None, Some((running, depth))) = (&self.0, depth.here()) {
+            self.0 = Waiting::register(running, depth, began, now);
         }
-        self.depth = 0;
-    }
-
-    /// A poll begins.
-    #[inline]
-    pub(crate) fn polled(&mut self, site: &'static Site, began: u64) -> Poll {
-        if self.depth == 0 {
-            self.from = clock::now();
-            self.waiting.iter().for_each(|waiting| waiting.resume(self.from));
-            self.enter(site, began);
-        }
-        Poll { waits: running::own().map_or(0, Running::waits) }
     }
 
     /// A poll has ended, and the call waits.
-    pub(crate) fn waits(&mut self, began: u64, poll: &Poll) {
-        let (Some(depth), Some(running)) = (self.depth.checked_sub(1), running::own()) else { return };
+    pub(crate) fn wait(&mut self, depth: Depth, began: u64, waits_before: u64) {
+        let Some((running, depth)) = depth.here() else { return };
         let now = clock::now();
-        slow::ended(running, depth, self.from, now);
-        let inside = running.waits() != poll.waits;
+        slow::ended(running, depth, self.polled(began), now);
+        let inside = running.waits() != waits_before;
         running.note_wait();
-        if self.waiting.is_none() {
-            // The register allocates, and an allocator may be observed.
-            let _busy = crate::busy::now();
-            self.waiting = running.stack(depth).map(|stack| Waiting::register(stack, began));
+        if self.0.is_none() {
+            self.0 = Waiting::register(running, depth, began, now);
         }
-        self.waiting.iter().for_each(|waiting| waiting.wait(now, inside));
+        self.0.iter().for_each(|waiting| waiting.wait(now, inside));
     }
 
     /// The call has ended.
     #[inline]
-    pub(crate) fn end(&mut self, site: &'static Site, now: u64) {
-        if site.spec.future {
-            if let (Some(depth), Some(running)) = (self.depth.checked_sub(1), running::own()) {
-                slow::ended(running, depth, self.from, now);
-            }
-            if let Some(waiting) = self.waiting.take() {
-                // Where it was dropped while it waited, that is over too.
-                waiting.resume(now);
-                waiting.shelf.remove(&waiting);
-            }
+    pub(crate) fn end(&mut self, depth: Depth, began: u64, now: u64) {
+        if let Some((running, depth)) = depth.here() {
+            slow::ended(running, depth, self.polled(began), now);
         }
-        self.leave();
+        if let Some(waiting) = self.0.take() {
+            // Where it was dropped while it waited, that is over too.
+            waiting.resume(now);
+            waiting.shelf.remove(&waiting);
+        }
+    }
+
+    /// When it was last polled.
+    #[inline]
+    fn polled(&self, began: u64) -> u64 {
+        self.0.as_ref().map_or(began, |waiting| waiting.polled.load(Ordering::Relaxed))
     }
 }
 
 impl Waiting {
-    fn register(stack: &'static Stack, began: u64) -> Arc<Self> {
+    /// Puts the call at that depth into the register.
+    #[cold]
+    fn register(running: &Running, depth: usize, began: u64, now: u64) -> Option<Arc<Self>> {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
-        let shelf = &SHELVES[NEXT.fetch_add(1, Ordering::Relaxed) % SHELVES.len()];
+        // It allocates, and an allocator may be observed.
+        let _busy = crate::busy::now();
         let waiting = Arc::new(Self {
-            stack,
+            stack: running.stack(depth)?,
             began,
             since: AtomicU64::new(0),
+            polled: AtomicU64::new(now),
             inside: AtomicBool::new(false),
             told: AtomicBool::new(false),
             place: AtomicUsize::new(0),
-            shelf,
+            shelf: &SHELVES[NEXT.fetch_add(1, Ordering::Relaxed) % SHELVES.len()],
         });
-        shelf.put(&waiting);
-        waiting
+        waiting.shelf.put(&waiting);
+        Some(waiting)
     }
 
     /// It waits, itself or for a call inside.
@@ -134,6 +119,7 @@ impl Waiting {
     /// Its wait is over, if it waited.
     fn resume(&self, now: u64) {
         let since = self.since.swap(0, Ordering::Relaxed);
+        self.polled.store(now, Ordering::Relaxed);
         if since != 0 && !self.inside.load(Ordering::Relaxed) {
             self.stack.waited.add(now.saturating_sub(since));
         }
@@ -163,25 +149,23 @@ impl Shelf {
     }
 
     fn put(&self, waiting: &Arc<Waiting>) {
-        let mut shelf = self.lock();
-        waiting.place.store(shelf.len(), Ordering::Relaxed);
-        shelf.push(Arc::clone(waiting));
+        let mut calls = self.lock();
+        waiting.place.store(calls.len(), Ordering::Relaxed);
+        calls.push(Arc::clone(waiting));
     }
 
     fn remove(&self, waiting: &Waiting) {
-        let mut shelf = self.lock();
+        let mut calls = self.lock();
         let place = waiting.place.load(Ordering::Relaxed);
-        let removed = shelf.swap_remove(place);
-        if let Some(moved) = shelf.get(place) {
+        calls.swap_remove(place);
+        if let Some(moved) = calls.get(place) {
             moved.place.store(place, Ordering::Relaxed);
         }
         // Most of what was needed for a flood is given back after it.
-        if shelf.capacity() > 1024 && shelf.len() < shelf.capacity() / 8 {
-            let room = shelf.len() * 2;
-            shelf.shrink_to(room);
+        if calls.capacity() > 1024 && calls.len() < calls.capacity() / 8 {
+            let room = calls.len() * 2;
+            calls.shrink_to(room);
         }
-        drop(shelf);
-        drop(removed);
     }
 }
 

@@ -43,6 +43,8 @@ pub fn builder() -> Builder {
 /// | [`admin`](Self::admin) | `OTEL_EXPORTER_PROMETHEUS_HOST`, `OTEL_EXPORTER_PROMETHEUS_PORT` | `127.0.0.1:9464` |
 /// | [`admin_token`](Self::admin_token) | `OBS_ADMIN_TOKEN` | none |
 /// | [`admin_allow_remote`](Self::admin_allow_remote) | `OBS_ADMIN_ALLOW_REMOTE` | `false` |
+/// | [`slow_poll`](Self::slow_poll) | `OBS_SLOW_POLL` | 100 ms |
+/// | [`stuck_after`](Self::stuck_after) | `OBS_STUCK_AFTER` | 60 s |
 /// | [`sampler`](Self::sampler) | `OTEL_TRACES_SAMPLER`, `OTEL_TRACES_SAMPLER_ARG` | `parentbased_always_on` |
 /// | [`otlp_endpoint`](Self::otlp_endpoint) | `OTEL_EXPORTER_OTLP_ENDPOINT` | no export |
 /// | [`otlp_protocol`](Self::otlp_protocol) | `OTEL_EXPORTER_OTLP_PROTOCOL` | `http/protobuf` |
@@ -51,6 +53,7 @@ pub fn builder() -> Builder {
 /// | [`otlp_timeout`](Self::otlp_timeout) | `OTEL_EXPORTER_OTLP_TIMEOUT` | 10 s |
 /// | [`otlp_logs`](Self::otlp_logs) | `OTEL_LOGS_EXPORTER` with `otlp` | stdout alone |
 /// | [`otlp_metrics`](Self::otlp_metrics) | `OTEL_METRICS_EXPORTER` with `otlp` | `/metrics` alone |
+/// | [`cpu_profiling`](Self::cpu_profiling) | `OBS_CPU_PROFILING` | `false` |
 ///
 /// The variables of OTLP have forms for one signal too, such as `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`. Only in
 /// the environment: `OBS_CLOCK` (`system` for the system's clock in the place of the processor's counter),
@@ -72,10 +75,14 @@ pub struct Builder {
     log_output: Option<Box<dyn std::io::Write + Send>>,
     #[cfg(feature = "admin")]
     admin: Admin,
+    #[cfg(feature = "profile")]
+    pub(super) profiling: super::profiling::Profiling,
     #[cfg(feature = "otlp")]
     otlp: super::environment::Choices,
     #[cfg(feature = "otlp")]
     exporter: Option<Box<dyn crate::export::spans::Exporter>>,
+    #[cfg(feature = "profile-cpu")]
+    cpu_profiling: Option<bool>,
 }
 
 /// There is one runtime to a process.
@@ -245,6 +252,14 @@ impl Builder {
         self
     }
 
+    /// Whether [CPU profiles](crate::profile::cpu) may be recorded. It costs nothing while none is.
+    #[cfg(feature = "profile-cpu")]
+    #[must_use]
+    pub fn cpu_profiling(mut self, enabled: bool) -> Self {
+        self.cpu_profiling = Some(enabled);
+        self
+    }
+
     /// Starts the runtime: from here on annotated functions are observed.
     ///
     /// # Errors
@@ -285,8 +300,12 @@ impl Builder {
         let limits = super::limits::from(&environment)?;
         #[cfg(feature = "otlp")]
         let outputs = super::outputs::Outputs::prepare(self.exporter, &self.otlp, &environment, &service)?;
+        #[cfg(feature = "profile-cpu")]
+        let cpu_profiling = environment.cpu_profiling()?;
         #[cfg(feature = "admin")]
         let (admin_address, policy) = self.admin.resolve(&environment)?;
+        #[cfg(feature = "profile")]
+        let (slow_poll, stuck_after) = self.profiling.resolve(&environment)?;
         #[cfg(feature = "admin")]
         let listener = admin_address.map(listen).transpose()?;
 
@@ -328,6 +347,8 @@ impl Builder {
             crate::trace::install_limits(limits);
             outputs.start().map_err(InitError::Thread)?;
         }
+        #[cfg(feature = "profile-cpu")]
+        crate::profile::cpu::enable(self.cpu_profiling.or(cpu_profiling).unwrap_or(false));
         #[cfg(feature = "admin")]
         crate::admin::install(policy);
         #[cfg(feature = "admin")]
@@ -338,6 +359,8 @@ impl Builder {
             crate::panics::install_hook();
             crate::state::start();
             crate::subscriber::apply();
+            #[cfg(feature = "profile")]
+            crate::profile::start(slow_poll, stuck_after).map_err(InitError::Thread)?;
         }
         crate::log_level::start(filter);
         #[cfg(feature = "health")]

@@ -10,6 +10,8 @@ mod guard;
 mod limits;
 #[cfg(feature = "otlp")]
 mod outputs;
+#[cfg(feature = "profile")]
+mod profiling;
 #[cfg(feature = "otlp")]
 mod resource;
 

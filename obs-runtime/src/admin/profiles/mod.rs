@@ -116,6 +116,16 @@ enum Form {
     Text,
 }
 
+impl Form {
+    fn content_type(self) -> &'static str {
+        match self {
+            Self::Pprof => "application/octet-stream",
+            Self::Svg => "image/svg+xml",
+            Self::Text => "text/plain; charset=utf-8",
+        }
+    }
+}
+
 async fn index() -> Response {
     super::aside::aside(|| {
         let mut html = String::from(

@@ -1,19 +1,28 @@
 //! Takes profiles. Those that take time hold neither a thread nor a place among [what is done aside](super::super::aside)
 //! while it passes, and end with the request.
 
-use super::super::aside::aside_value;
+use super::super::aside::{aside_for, aside_value};
 use super::super::client::Progress;
 use super::query::Query;
 use super::{Form, Kind, plain};
 use crate::profile::{self, Profile};
+use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
+use futures_core::Stream;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// How many may wait at once: each keeps what it has taken first.
 const WAITING: usize = 4;
 static PLACES: Semaphore = Semaphore::const_new(WAITING);
+
+/// How long somebody waits for names to be found, which in a large program that was built without optimisation takes
+/// seconds.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 #[cfg(feature = "profile-cpu")]
 const DEFAULT_SECONDS: u32 = 30;
@@ -53,7 +62,8 @@ pub(super) async fn taken(
         }
         (Kind::Tasks, _) if form == Form::Text => {
             let min_age = query.min_age.unwrap_or_default();
-            aside_value(move || text(profile::tasks_text(min_age))).await
+            let text = aside_value(move || profile::tasks_text(min_age)).await;
+            text.map(|text| answered(text.into(), name, form))
         }
         (_, None) => once(kind, name, form, query).await,
         (_, Some(seconds)) => difference(kind, seconds, name, form, query, progress).await,
@@ -62,8 +72,8 @@ pub(super) async fn taken(
 }
 
 async fn once(kind: Kind, name: &str, form: Form, query: Query) -> Result<Response, Response> {
-    let name = name.to_owned();
-    Ok(aside_value(move || now(kind, query).map(|profile| shown(&profile, &name, form))).await??)
+    let bytes = aside_for(PATIENCE, move || now(kind, query).map(|profile| bytes(&profile, form))).await??;
+    Ok(answered(bytes.into(), name, form))
 }
 
 /// What has happened in so many seconds.
@@ -75,13 +85,16 @@ async fn difference(
     query: Query,
     progress: Option<Progress>,
 ) -> Result<Response, Response> {
-    let name = name.to_owned();
-    let _place = place()?;
-    let _waits = progress.as_ref().map(Progress::waits);
-    let earlier = aside_value(move || now(kind, query)).await??;
-    sleep(seconds).await;
-    let difference = move || now(kind, query).map(|profile| shown(&profile.minus(&earlier), &name, form));
-    Ok(aside_value(difference).await??)
+    let place = place()?;
+    let waits = progress.as_ref().map(Progress::waits);
+    let earlier = aside_for(PATIENCE, move || now(kind, query)).await??;
+    let difference = async move {
+        let _held = (place, waits);
+        sleep(seconds).await;
+        let later = move || now(kind, query).map(|profile| bytes(&profile.minus(&earlier), form));
+        aside_for(PATIENCE, later).await.map_err(|_| late())?.map_err(|Refused(_, why)| io::Error::other(why))
+    };
+    Ok(answered(later(difference), name, form))
 }
 
 #[cfg(feature = "profile-cpu")]
@@ -92,15 +105,42 @@ async fn recorded(
     query: Query,
     progress: Option<Progress>,
 ) -> Result<Response, Response> {
-    let name = name.to_owned();
-    let _place = place()?;
-    let _waits = progress.as_ref().map(Progress::waits);
+    let place = place()?;
+    let waits = progress.as_ref().map(Progress::waits);
     let hz = query.hz.unwrap_or(DEFAULT_HZ);
     // Dropped where the client hangs up, which ends it.
     let recording =
         aside_value(move || profile::cpu::start(hz).map_err(|error| no_recording(&error))).await??;
-    sleep(seconds).await;
-    aside_value(move || shown(&recording.finish(), &name, form)).await
+    let recorded = async move {
+        let _held = (place, waits);
+        sleep(seconds).await;
+        aside_for(PATIENCE, move || bytes(&recording.finish(), form)).await.map_err(|_| late())
+    };
+    Ok(answered(later(recorded), name, form))
+}
+
+fn late() -> io::Error {
+    io::Error::other("this takes too long")
+}
+
+/// A body that is yet to come. Clients that wait for a head only so long, as Go's tool does, have it at once.
+fn later(bytes: impl Future<Output = io::Result<Vec<u8>>> + Send + 'static) -> Body {
+    Body::from_stream(Later(Some(Box::pin(bytes))))
+}
+
+type Bytes = dyn Future<Output = io::Result<Vec<u8>>> + Send;
+
+struct Later(Option<Pin<Box<Bytes>>>);
+
+impl Stream for Later {
+    type Item = io::Result<Vec<u8>>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let Some(bytes) = &mut self.0 else { return Poll::Ready(None) };
+        let bytes = ready!(bytes.as_mut().poll(context));
+        self.0 = None;
+        Poll::Ready(Some(bytes))
+    }
 }
 
 #[cfg(feature = "profile-cpu")]
@@ -108,6 +148,7 @@ fn no_recording(error: &profile::cpu::CpuError) -> Refused {
     use profile::cpu::CpuError;
     let status = match error {
         CpuError::NotEnabled => StatusCode::FORBIDDEN,
+        CpuError::Rate(_) => StatusCode::BAD_REQUEST,
         CpuError::Busy => StatusCode::CONFLICT,
         CpuError::Unavailable(_) => StatusCode::NOT_IMPLEMENTED,
     };
@@ -128,11 +169,14 @@ fn now(kind: Kind, query: Query) -> Result<Profile, Refused> {
     match kind {
         Kind::Tasks => Ok(profile::tasks(query.min_age.unwrap_or_default())),
         Kind::Block => Ok(profile::block()),
+        #[cfg(feature = "sync")]
         Kind::Mutex => Ok(profile::mutex()),
         #[cfg(feature = "profile-heap")]
         Kind::Heap => profile::heap().map_err(|error| no_heap(&error)),
         #[allow(unreachable_patterns, reason = "with all features there is none")]
-        Kind::Cpu | Kind::Heap => Err(Refused(StatusCode::NOT_IMPLEMENTED, "this is no state".to_owned())),
+        Kind::Cpu | Kind::Heap | Kind::Mutex => {
+            Err(Refused(StatusCode::NOT_IMPLEMENTED, "this is no state".to_owned()))
+        }
     }
 }
 
@@ -147,39 +191,34 @@ fn no_heap(error: &profile::HeapError) -> Refused {
     Refused(status, error.to_string())
 }
 
-fn shown(profile: &Profile, name: &str, form: Form) -> Response {
+fn bytes(profile: &Profile, form: Form) -> Vec<u8> {
     match form {
-        Form::Pprof => {
-            let mut answer = with_type("application/octet-stream", profile.to_pprof());
-            // A name of ours, so it is fit for a header.
-            if let Ok(file) = HeaderValue::try_from(format!("attachment; filename=\"{name}.pb.gz\"")) {
-                answer.headers_mut().insert(header::CONTENT_DISPOSITION, file);
-            }
-            answer
-        }
-        Form::Text => text(profile::text(profile)),
-        Form::Svg => svg(profile),
+        Form::Pprof => profile.to_pprof(),
+        Form::Text => profile::text(profile).into_bytes(),
+        #[cfg(feature = "profile-svg")]
+        Form::Svg => profile.to_svg().into(),
+        #[cfg(not(feature = "profile-svg"))]
+        Form::Svg => Vec::new(),
     }
 }
 
-fn text(text: String) -> Response {
-    with_type("text/plain; charset=utf-8", text)
-}
-
-/// Its script zooms and searches; nothing else is let in.
-#[cfg(feature = "profile-svg")]
-fn svg(profile: &Profile) -> Response {
-    let mut answer = with_type("image/svg+xml", profile.to_svg());
-    let policy = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'";
-    answer.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+fn answered(body: Body, name: &str, form: Form) -> Response {
+    let mut answer = Response::new(body);
+    let headers = answer.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(form.content_type()));
+    match form {
+        // A name of ours, so it is fit for a header.
+        Form::Pprof => {
+            if let Ok(file) = HeaderValue::try_from(format!("attachment; filename=\"{name}.pb.gz\"")) {
+                headers.insert(header::CONTENT_DISPOSITION, file);
+            }
+        }
+        // Its script zooms and searches; nothing else is let in.
+        Form::Svg => {
+            let policy = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'";
+            headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+        }
+        Form::Text => {}
+    }
     answer
-}
-
-#[cfg(not(feature = "profile-svg"))]
-fn svg(_: &Profile) -> Response {
-    plain(StatusCode::NOT_IMPLEMENTED, &super::without("profile-svg"))
-}
-
-fn with_type(content_type: &'static str, body: impl IntoResponse) -> Response {
-    ([(header::CONTENT_TYPE, content_type)], body).into_response()
 }

@@ -166,14 +166,22 @@ fn without_allocator(mut stack: Vec<Frame>) -> Vec<Frame> {
 /// Whether it is where the allocator is entered.
 fn is_entrance(frame: &Frame) -> bool {
     let name = frame.function.as_str();
-    name.starts_with("_rjem_") || name.contains("tikv_jemallocator::Jemalloc") || name.starts_with("__rust")
+    name.starts_with("_rjem_")
+        || name.contains("tikv_jemallocator::Jemalloc")
+        || name.contains("__rust_alloc")
+        || name.contains("__rust_realloc")
 }
 
-/// Whether it is a function of the standard library, by its file, or by its name where that is all there is.
+/// Whether it is a function of the standard library's containers, by its file, or by its name where that is all there is.
 fn is_machinery(frame: &Frame) -> bool {
-    const NAMES: [&str; 4] = ["alloc::", "core::", "std::", "hashbrown::"];
-    const FILES: [&str; 4] =
-        ["/library/alloc/src/", "/library/core/src/", "/library/std/src/", "/hashbrown-"];
+    const NAMES: [&str; 5] = ["alloc::", "core::", "std::alloc::", "std::collections::", "hashbrown::"];
+    const FILES: [&str; 5] = [
+        "/library/alloc/src/",
+        "/library/core/src/",
+        "/library/std/src/alloc.rs",
+        "/library/std/src/collections/",
+        "/hashbrown-",
+    ];
     let name = frame.function.as_str().trim_start_matches('<');
     FILES.iter().any(|part| frame.file.as_str().contains(part))
         || NAMES.iter().any(|start| name.starts_with(start))
@@ -197,6 +205,8 @@ mod tests {
             frame("<tikv_jemallocator::Jemalloc as core::alloc::GlobalAlloc>::alloc", ""),
             frame("<T as Specialised>::from_elem", "/rustc/0123/library/alloc/src/vec/mod.rs"),
             frame("shop::charge", "src/main.rs"),
+            // Which is inside of `catch_unwind`.
+            frame("__rust_try", ""),
             frame("core::ops::function::FnOnce::call_once", "/rustc/0123/library/core/src/ops/function.rs"),
             frame("shop::main", "src/main.rs"),
         ];

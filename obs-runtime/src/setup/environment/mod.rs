@@ -110,6 +110,11 @@ impl<'a> Environment<'a> {
         self.flag("OBS_ADMIN_ALLOW_REMOTE")
     }
 
+    #[cfg(feature = "profile-cpu")]
+    pub(super) fn cpu_profiling(&self) -> Result<Option<bool>, InitError> {
+        self.flag("OBS_CPU_PROFILING")
+    }
+
     pub(super) fn sampler(&self) -> Result<Option<Sampler>, InitError> {
         const RATIO: &str = "a number from 0 to 1";
         let ratio = self.parsed("OTEL_TRACES_SAMPLER_ARG", RATIO, |value| {
@@ -218,6 +223,21 @@ mod tests {
             });
             assert!(read.is_err(), "{attributes}");
         }
+    }
+
+    #[cfg(feature = "profile-cpu")]
+    #[test]
+    fn cpu_profiling_is_on_or_off() {
+        let enabled = |value| {
+            with(&[("OBS_CPU_PROFILING", value)], |environment| {
+                environment.cpu_profiling().map_err(|error| error.to_string())
+            })
+        };
+        for (value, is) in [("true", Some(true)), ("False", Some(false)), ("", None)] {
+            assert_eq!(enabled(value).expect("valid"), is, "{value}");
+        }
+        let message = enabled("99").expect_err("invalid");
+        assert_eq!(message, "OBS_CPU_PROFILING is \"99\"; it takes `true` or `false`");
     }
 
     #[test]
