@@ -186,16 +186,15 @@ async fn answer(
     if let Some(feature) = missing {
         return plain(StatusCode::NOT_IMPLEMENTED, &without(feature));
     }
-    taken(kind, name, form, query, progress.map(|Extension(progress)| progress)).await
-}
-
-#[cfg(feature = "profile")]
-use take::taken;
-
-/// Every profile takes the feature, so nobody comes here without.
-#[cfg(not(feature = "profile"))]
-async fn taken(_: Kind, _: &str, _: Form, _: Query, _: Option<Progress>) -> Response {
-    plain(StatusCode::NOT_IMPLEMENTED, &without("profile"))
+    #[cfg(feature = "profile")]
+    let answer = take::taken(kind, name, form, query, progress.map(|Extension(progress)| progress)).await;
+    // Every profile takes the feature, so nobody comes here without.
+    #[cfg(not(feature = "profile"))]
+    let answer = {
+        let _ = (form, progress);
+        plain(StatusCode::NOT_IMPLEMENTED, &without("profile"))
+    };
+    answer
 }
 
 fn plain(status: StatusCode, text: &str) -> Response {

@@ -17,7 +17,6 @@ pub(super) enum Parameter {
 
 /// The parameters that came.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(not(feature = "profile"), expect(dead_code, reason = "for profiles"))]
 pub(super) struct Query {
     pub(super) seconds: Option<u32>,
     pub(super) hz: Option<u32>,
