@@ -43,7 +43,28 @@ pub fn get(address: &str, path: &str) -> Answer {
     let end = read.windows(4).position(|bytes| bytes == b"\r\n\r\n").expect("a head");
     let head = String::from_utf8(read[..end].to_vec()).expect("UTF-8");
     let status = head.get(9..12).and_then(|status| status.parse().ok()).expect("a status");
-    Answer { status, head, body: read.split_off(end + 4) }
+    let body = read.split_off(end + 4);
+    let mut answer = Answer { status, head, body };
+    if answer.header("transfer-encoding") == Some("chunked") {
+        answer.body = joined(&answer.body);
+    }
+    answer
+}
+
+/// The chunks of a body that ends as it should.
+fn joined(mut chunks: &[u8]) -> Vec<u8> {
+    let mut body = Vec::new();
+    loop {
+        let end = chunks.windows(2).position(|bytes| bytes == b"\r\n").expect("a chunk");
+        let length = str::from_utf8(&chunks[..end]).expect("UTF-8");
+        let length = usize::from_str_radix(length, 16).expect("a length");
+        let chunk = &chunks[end + 2..];
+        if length == 0 {
+            return body;
+        }
+        body.extend_from_slice(&chunk[..length]);
+        chunks = &chunk[length + 2..];
+    }
 }
 
 /// A profile, by the schema of pprof as far as we look at it.
