@@ -105,7 +105,7 @@ fn a_difference_is_what_came_meanwhile() {
     let mut leaky = Leaky::start(Some("lg_prof_sample:14"));
     let address = leaky.address.clone();
     let asking = std::thread::spawn(move || get(&address, "/debug/pprof/heap?seconds=2"));
-    std::thread::sleep(std::time::Duration::from_millis(1_000));
+    std::thread::sleep(std::time::Duration::from_secs(1));
     leaky.leak_more();
     let answer = asking.join().expect("no panic");
     assert_eq!(answer.status, 200, "{}", answer.text());
@@ -138,7 +138,7 @@ fn a_profile_needs_little_memory() {
     assert!(measured.status.success() && needed < 64 << 10, "{text}");
 }
 
-/// Whether `go` is there, which has to be where OBS_REQUIRE_GO says so.
+/// Whether `go` is there, which has to be where `OBS_REQUIRE_GO` says so.
 fn go_is_there() -> bool {
     let there = Command::new("go").arg("version").output().is_ok_and(|output| output.status.success());
     assert!(there || std::env::var_os("OBS_REQUIRE_GO").is_none(), "`go` is not on the PATH");
