@@ -1,7 +1,7 @@
 //! Leaks memory in one function, and serves heap profiles of that, or says what one has cost.
 //!
 //! ```text
-//! leaky serve          leaks 64 MiB and serves; each line on its input leaks 8 MiB more
+//! leaky serve          leaks 256 MiB and serves; each line on its input leaks 8 MiB more
 //! leaky measure MIB    leaks so much, and says by how much a profile has raised the peak of memory in use
 //! ```
 
@@ -43,8 +43,8 @@ fn peak() -> u64 {
 
 fn serve() {
     let guard = obs_runtime::builder().admin(([127, 0, 0, 1], 0).into()).init().expect("the runtime starts");
-    leak_much(64);
-    use_shortly(64);
+    leak_much(256);
+    use_shortly(256);
     keep_little();
     println!("{}", guard.admin_address().expect("it listens"));
     for line in stdin().lock().lines() {

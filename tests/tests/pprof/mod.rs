@@ -10,45 +10,66 @@ use std::time::Duration;
 
 /// What was answered.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
     head: String,
-    pub body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut headers = self.head.lines().filter_map(|line| line.split_once(": "));
         headers.find(|(found, _)| *found == name).map(|(_, value)| value)
     }
 
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 }
 
 /// Sends a request and leaves the connection open.
-pub fn ask(address: &str, path: &str) -> TcpStream {
+pub(crate) fn ask(address: &str, path: &str) -> TcpStream {
     let mut stream = TcpStream::connect(address).expect("it accepts");
-    stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a timeout");
+    stream.set_read_timeout(Some(Duration::from_mins(1))).expect("a timeout");
     stream
         .write_all(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").as_bytes())
         .expect("it is taken");
     stream
 }
 
-pub fn get(address: &str, path: &str) -> Answer {
+pub(crate) fn get(address: &str, path: &str) -> Answer {
     let mut read = Vec::new();
     ask(address, path).read_to_end(&mut read).expect("an answer");
     let end = read.windows(4).position(|bytes| bytes == b"\r\n\r\n").expect("a head");
     let head = String::from_utf8(read[..end].to_vec()).expect("UTF-8");
     let status = head.get(9..12).and_then(|status| status.parse().ok()).expect("a status");
-    Answer { status, head, body: read.split_off(end + 4) }
+    let body = read.split_off(end + 4);
+    let mut answer = Answer { status, head, body };
+    if answer.header("transfer-encoding") == Some("chunked") {
+        answer.body = joined(&answer.body);
+    }
+    answer
+}
+
+/// The chunks of a body that ends as it should.
+fn joined(mut chunks: &[u8]) -> Vec<u8> {
+    let mut body = Vec::new();
+    loop {
+        let end = chunks.windows(2).position(|bytes| bytes == b"\r\n").expect("a chunk");
+        let length = str::from_utf8(&chunks[..end]).expect("UTF-8");
+        let length = usize::from_str_radix(length, 16).expect("a length");
+        let chunk = &chunks[end + 2..];
+        if length == 0 {
+            return body;
+        }
+        body.extend_from_slice(&chunk[..length]);
+        chunks = &chunk[length + 2..];
+    }
 }
 
 /// A profile, by the schema of pprof as far as we look at it.
 #[derive(Clone, PartialEq, Message)]
-pub struct Profile {
+pub(crate) struct Profile {
     #[prost(message, repeated, tag = "1")]
     sample_type: Vec<ValueType>,
     #[prost(message, repeated, tag = "2")]
@@ -102,7 +123,7 @@ struct Function {
 }
 
 /// The profile in an answer's body.
-pub fn read(body: &[u8]) -> Profile {
+pub(crate) fn read(body: &[u8]) -> Profile {
     let mut message = Vec::new();
     flate2::read::GzDecoder::new(body).read_to_end(&mut message).expect("gzip");
     Profile::decode(&message[..]).expect("a profile")
@@ -113,12 +134,12 @@ impl Profile {
         &self.string_table[usize::try_from(place).expect("a place")]
     }
 
-    pub fn columns(&self) -> Vec<String> {
+    pub(crate) fn columns(&self) -> Vec<String> {
         let column = |of: &ValueType| format!("{}/{}", self.string(of.r#type), self.string(of.unit));
         self.sample_type.iter().map(column).collect()
     }
 
-    pub fn duration(&self) -> Duration {
+    pub(crate) fn duration(&self) -> Duration {
         Duration::from_nanos(self.duration_nanos.try_into().expect("it is not negative"))
     }
 
@@ -130,7 +151,7 @@ impl Profile {
     }
 
     /// A column by the innermost function, largest first.
-    pub fn flat(&self, column: &str) -> Vec<(String, i64)> {
+    pub(crate) fn flat(&self, column: &str) -> Vec<(String, i64)> {
         let place = self.sample_type.iter().position(|found| self.string(found.r#type) == column);
         let place = place.expect("a column");
         let mut sums: BTreeMap<String, i64> = BTreeMap::new();
