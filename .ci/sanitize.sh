@@ -21,7 +21,7 @@ else
     sanitized() { RUSTFLAGS=-Zsanitizer=address cargo +nightly test --target "$target" --target-dir target/ci-asan "$@"; }
     sanitized -p obs-tests "${tests[@]}"
     sanitized -p obs-tests --test many_threads -- --ignored
-    sanitized -p obs-runtime --all-features --lib -- rings:: store:: clock::
+    sanitized -p obs-runtime --all-features --lib -- rings:: store:: clock:: profile::
     rm -rf target/ci-asan
 fi
 

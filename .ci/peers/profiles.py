@@ -1,6 +1,7 @@
-"""A shop in each of its troubles, and what Go's own tool finds in its profiles: `profiles.py SHOP`.
+"""A shop in each of its troubles, and what Go's own tool finds in its profiles: `profiles.py SHOP [COUNT]`.
 
-The function that is to blame leads, with a plausible amount, and samples have their labels.
+The function that is to blame leads, with a plausible amount, and samples have their labels. Then so many profiles of each
+kind in a row, all kinds at once, of a shop under load whose clients hang up now and then: it serves on.
 """
 
 import json
@@ -11,9 +12,11 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.error
 import urllib.request
 
 SHOP = sys.argv[1]
+COUNT = int(sys.argv[2]) if len(sys.argv) > 2 else 3
 SECONDS = 4
 # What a panic needs to find the names in its backtrace is kept, and is more than the leak.
 ENVIRONMENT = {**os.environ, "RUST_BACKTRACE": "0"}
@@ -23,7 +26,8 @@ class Shop:
     """A shop in trouble, with its load."""
 
     def __init__(self, trouble, rate):
-        arguments = ["--port", "0", "--admin", "0", "--rate", str(rate), "--trouble", trouble]
+        arguments = ["--port", "0", "--admin", "0", "--rate", str(rate)]
+        arguments += ["--trouble", trouble] if trouble else []
         self.output = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(
             [SHOP, *arguments], stdout=self.output, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
@@ -41,7 +45,8 @@ class Shop:
 
     def __exit__(self, *_):
         self.process.terminate()
-        self.process.wait(timeout=60)
+        code = self.process.wait(timeout=60)
+        assert code == 0, f"the shop ended with {code}"
         self.output.seek(0)
         self.lines = [json.loads(line) for line in self.output]
 
@@ -131,6 +136,36 @@ def lock():
         assert re.search(r"%\): database", tags), tags
 
 
+def many(count):
+    paths = ["profile?seconds=1&hz=997", "heap", "heap?seconds=1", "tasks", "tasks?debug=1", "block", "mutex.svg"]
+    failed = []
+
+    def ask(shop, path):
+        for _ in range(count):
+            try:
+                assert shop.get(path), "an empty answer"
+            except urllib.error.HTTPError as error:
+                # A heap profile is one at a time, and says so.
+                if error.code != 409:
+                    failed.append(f"{path}: {error!r}")
+            except Exception as error:
+                failed.append(f"{path}: {error!r}")
+
+    with Shop(None, 100) as shop:
+        askers = [threading.Thread(target=ask, args=(shop, path)) for path in paths]
+        for asker in askers:
+            asker.start()
+        for asker in askers:
+            asker.join()
+        shop.go("profile?seconds=1", "-top")
+    assert not failed, failed
+    outcomes = {line["outcome"] for line in shop.lines if "outcome" in line}
+    assert {"error", "panic", "cancelled"} <= outcomes, outcomes
+    print(f"  {count} of each of {len(paths)}")
+
+
 for trouble in (cpu, leak, block, lock):
     print(trouble.__name__)
     trouble()
+print("many")
+many(COUNT)

@@ -44,9 +44,8 @@ pub(crate) fn feed(input: &[u8]) -> String {
         read
     };
     let answers = runtime.block_on(async { tokio::time::timeout(DEADLINE, exchange).await });
-    let answers = answers.unwrap_or_else(|_| {
-        panic!("the connection ends: {choice:#x} {:?}", String::from_utf8_lossy(bytes))
-    });
+    let answers = answers
+        .unwrap_or_else(|_| panic!("the connection ends: {choice:#x} {:?}", String::from_utf8_lossy(bytes)));
     // Profiles are no text.
     let answers = String::from_utf8_lossy(&answers).into_owned();
     assert!(!answers.contains(" 500 Internal Server Error\r\n"), "no handler panics");

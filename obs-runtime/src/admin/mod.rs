@@ -1,4 +1,5 @@
-//! The admin server: `/metrics`, `/health/live`, `/health/ready` and `/health/startup`.
+//! The admin server: `/metrics`, `/health/live`, `/health/ready` and `/health/startup`; and, for those who may see everything,
+//! `/debug/log-level` and, with the feature `profile`, `/debug/pprof/` (see [`profile`](crate::profile)).
 //!
 //! It is started with the runtime, on a thread of its own, and listens on `127.0.0.1:9464` unless
 //! [`Builder::admin`](crate::Builder::admin) or the environment says otherwise. An application that has

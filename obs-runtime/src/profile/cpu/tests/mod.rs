@@ -4,7 +4,7 @@ mod others;
 mod stress;
 
 use super::*;
-use crate::profile::{Frame, Label};
+use crate::profile::model::{Frame, Label};
 use std::hint::black_box;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
