@@ -4,7 +4,7 @@ mod pprof;
 
 use obs_runtime::observe;
 use pprof::{ask, get, read};
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 static SERVER: LazyLock<(String, obs_runtime::Guard)> = LazyLock::new(|| {
@@ -15,6 +15,9 @@ static SERVER: LazyLock<(String, obs_runtime::Guard)> = LazyLock::new(|| {
         .expect("the runtime starts");
     (guard.admin_address().expect("it listens").to_string(), guard)
 });
+
+/// Only some wait at once, and one test takes all their places.
+static WAITING: Mutex<()> = Mutex::new(());
 
 #[observe]
 async fn waits_for_good() {
@@ -70,6 +73,7 @@ fn what_is_wrong_is_named() {
 
 #[test]
 fn a_difference_takes_as_long_as_it_is_asked_to_and_others_are_answered() {
+    let _alone = WAITING.lock().unwrap_or_else(PoisonError::into_inner);
     let address = &SERVER.0;
     let began = Instant::now();
     let asking = std::thread::spawn(move || get(&SERVER.0, "/debug/pprof/block?seconds=2"));
@@ -84,6 +88,7 @@ fn a_difference_takes_as_long_as_it_is_asked_to_and_others_are_answered() {
 /// Four may wait at once, and one that has hung up is no longer among them.
 #[test]
 fn clients_that_hang_up_leave_nothing_behind() {
+    let _alone = WAITING.lock().unwrap_or_else(PoisonError::into_inner);
     let address = &SERVER.0;
     for _ in 0..20 {
         drop(ask(address, "/debug/pprof/block?seconds=300"));
