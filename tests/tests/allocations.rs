@@ -1,7 +1,7 @@
 //! A call that is only counted allocates nothing, whatever its labels and outcome.
 #![allow(unsafe_code, reason = "an allocator is unsafe to implement; this one only counts")]
 
-use obs_runtime::{Bounded, Label, observe};
+use obs_runtime::{Bounded, Label, observe, sync};
 use obs_tests::recorder;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -81,4 +81,15 @@ fn the_metrics_path_does_not_allocate() {
     assert_eq!(future, 0);
     // The allocator does count: a span that is exported owns its fields.
     assert!(allocations(|| assert_eq!(with_span(1), 1)) > 0);
+}
+
+#[test]
+fn locks_that_are_free_do_not_allocate() {
+    let _recorder = recorder();
+    let (lock, later) = (sync::Mutex::new(0), sync::tokio::Mutex::new(0));
+    let locked = allocations(|| {
+        *lock.lock() += 1;
+        *later.try_lock().expect("it is free") += 1;
+    });
+    assert_eq!(locked, 0);
 }

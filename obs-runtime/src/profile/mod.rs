@@ -26,6 +26,11 @@ mod stuck;
 mod svg;
 #[cfg(any(feature = "profile-cpu", feature = "profile-heap"))]
 mod symbols;
+#[cfg(all(feature = "admin", tokio_unstable, tokio_taskdump))]
+mod taskdump;
+#[cfg(not(all(feature = "admin", tokio_unstable, tokio_taskdump)))]
+#[path = "no_taskdump.rs"]
+mod taskdump;
 mod tasks;
 #[cfg(feature = "admin")]
 mod text;
@@ -48,6 +53,8 @@ pub(crate) use stacks::Stack;
 pub(crate) use stacks::cut;
 #[cfg(feature = "prometheus")]
 pub(crate) use stuck::counts as stuck_counts;
+#[cfg(feature = "admin")]
+pub(crate) use taskdump::tokio_tasks;
 pub use tasks::{tasks, tasks_text};
 #[cfg(feature = "admin")]
 pub(crate) use text::text;

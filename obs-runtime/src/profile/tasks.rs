@@ -72,7 +72,7 @@ pub fn tasks(min_age: Duration) -> Profile {
     profile
 }
 
-/// The same as [`tasks`] to read: most frequent stacks first, innermost function first.
+/// The same as [`tasks()`] to read: most frequent stacks first, innermost function first.
 #[must_use]
 pub fn tasks_text(min_age: Duration) -> String {
     let mut groups: Vec<_> = groups(min_age).into_iter().collect();

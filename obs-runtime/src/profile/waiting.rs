@@ -96,6 +96,7 @@ impl Waiting {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         // It allocates, and an allocator may be observed.
         let _busy = crate::busy::now();
+        super::taskdump::note_runtime();
         let waiting = Arc::new(Self {
             stack: running.stack(depth)?,
             began,

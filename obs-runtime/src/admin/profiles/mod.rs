@@ -7,7 +7,8 @@
 //! ```
 //!
 //! `NAME` answers in pprof's format, `NAME.svg` as a flame graph, and `NAME?debug=1` as text. `profile` takes samples for
-//! `seconds`; `heap`, `block` and `mutex` with `seconds` are what has happened in that time.
+//! `seconds`; `heap`, `block` and `mutex` with `seconds` are what has happened in that time. `tasks?debug=1` has tokio's own
+//! dump of its tasks too, on Linux, in a program that was built with `--cfg tokio_unstable --cfg tokio_taskdump`.
 
 mod query;
 #[cfg(feature = "profile")]

@@ -62,8 +62,9 @@ pub(super) async fn taken(
         }
         (Kind::Tasks, _) if form == Form::Text => {
             let min_age = query.min_age.unwrap_or_default();
-            let text = aside_value(move || profile::tasks_text(min_age)).await;
-            text.map(|text| answered(text.into(), name, form))
+            let ours = aside_value(move || profile::tasks_text(min_age)).await;
+            let tokios = profile::tokio_tasks().await.unwrap_or_default();
+            ours.map(|ours| answered((ours + &tokios).into(), name, form))
         }
         (_, None) => once(kind, name, form, query).await,
         (_, Some(seconds)) => difference(kind, seconds, name, form, query, progress).await,
