@@ -45,7 +45,14 @@
 #![deny(unsafe_code)]
 // Much of the core exists for the outputs to read. With all of them on, nothing is exempt.
 #![cfg_attr(
-    not(all(feature = "log", feature = "prometheus", feature = "admin", feature = "otlp")),
+    not(all(
+        feature = "log",
+        feature = "prometheus",
+        feature = "admin",
+        feature = "otlp",
+        feature = "profile",
+        feature = "sync"
+    )),
     allow(dead_code, unused_imports)
 )]
 

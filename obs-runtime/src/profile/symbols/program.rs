@@ -2,7 +2,7 @@
 //! reader of the whole needs as much memory as the program is large.
 
 use super::mapped::Mapped;
-use super::unit::{self, Bytes, Found};
+use super::unit::{self, Bytes, Found, Name};
 use gimli::{DebugInfoOffset, Dwarf, RunTimeEndian, Section, SectionId};
 use object::{CompressionFormat, File, Object, ObjectSection, ObjectSegment, ObjectSymbol, SymbolKind};
 use std::collections::{BTreeMap, HashMap};
@@ -148,13 +148,15 @@ fn unindexed(
     Some(start)
 }
 
-/// Names from the symbol table, for functions that have none in the debug information.
+/// Names from the symbol table, for functions that have none with its path in the debug information.
 fn name_rest(found: &mut BTreeMap<u64, Vec<Found>>) -> Option<()> {
+    let is_linked = |frame: &Found| matches!(frame.function, Some(Name::Linked(_)));
     for frames in found.values_mut().filter(|frames| frames.is_empty()) {
         frames.push(Found::default());
     }
-    let nameless = found.iter().filter(|(_, frames)| frames.iter().any(|frame| frame.function.is_none()));
-    let nameless: Vec<u64> = nameless.map(|(place, _)| *place).collect();
+    // What is inlined is not in the table.
+    let rest = found.iter().filter(|(_, frames)| !frames.last().is_some_and(is_linked));
+    let rest: Vec<u64> = rest.map(|(place, _)| *place).collect();
     with_program(|file| {
         for symbol in file.symbols().chain(file.dynamic_symbols()) {
             if symbol.kind() != SymbolKind::Text {
@@ -162,13 +164,12 @@ fn name_rest(found: &mut BTreeMap<u64, Vec<Found>>) -> Option<()> {
             }
             let range =
                 gimli::Range { begin: symbol.address(), end: symbol.address().saturating_add(symbol.size()) };
-            for place in &nameless[unit::within(&nameless, range)] {
-                // What is inlined has its name in the debug information.
+            for place in &rest[unit::within(&rest, range)] {
                 let outermost = found.get_mut(place).and_then(|frames| frames.last_mut());
                 if let (Some(frame), Ok(name)) = (outermost, symbol.name())
-                    && frame.function.is_none()
+                    && !is_linked(frame)
                 {
-                    frame.function = Some(name.to_owned());
+                    frame.function = Some(Name::Linked(name.to_owned()));
                 }
             }
         }

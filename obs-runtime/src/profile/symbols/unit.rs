@@ -8,12 +8,28 @@ use std::path::PathBuf;
 
 pub(super) type Bytes<'a> = EndianSlice<'a, RunTimeEndian>;
 
-/// A function that an address lies in: its name as the linker has it, and where in it.
+/// A function that an address lies in, and where in it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Found {
-    pub(super) function: Option<String>,
+    pub(super) function: Option<Name>,
     pub(super) file: String,
     pub(super) line: u32,
+}
+
+/// A function's name.
+#[derive(Clone, Debug)]
+pub(super) enum Name {
+    /// As the linker has it, with all of its path.
+    Linked(String),
+    /// As it is declared: all that `line-tables-only` leaves.
+    Bare(String),
+}
+
+impl Name {
+    pub(super) fn as_str(&self) -> &str {
+        let (Self::Linked(name) | Self::Bare(name)) = self;
+        name
+    }
 }
 
 /// A function around an address; from which line of which file it is called, if it was inlined there.
@@ -122,7 +138,7 @@ fn path(unit: UnitRef<'_, Bytes<'_>>, file: u64) -> Option<String> {
 }
 
 /// The name of a function, which may be where it was declared or before it was inlined.
-fn name(unit: UnitRef<'_, Bytes<'_>>, entry: UnitOffset, starts: &[usize], depth: usize) -> Option<String> {
+fn name(unit: UnitRef<'_, Bytes<'_>>, entry: UnitOffset, starts: &[usize], depth: usize) -> Option<Name> {
     const DEEPEST: usize = 16;
     if depth > DEEPEST {
         return None;
@@ -139,9 +155,10 @@ fn name(unit: UnitRef<'_, Bytes<'_>>, entry: UnitOffset, starts: &[usize], depth
     };
     text(constants::DW_AT_linkage_name)
         .or_else(|| text(constants::DW_AT_MIPS_linkage_name))
+        .map(Name::Linked)
         .or_else(|| elsewhere(constants::DW_AT_abstract_origin))
         .or_else(|| elsewhere(constants::DW_AT_specification))
-        .or_else(|| text(constants::DW_AT_name))
+        .or_else(|| text(constants::DW_AT_name).map(Name::Bare))
 }
 
 fn name_in_another(
@@ -149,7 +166,7 @@ fn name_in_another(
     entry: DebugInfoOffset,
     starts: &[usize],
     depth: usize,
-) -> Option<String> {
+) -> Option<Name> {
     let before = starts.partition_point(|start| *start <= entry.0);
     let mut start = before.checked_sub(1).map_or(0, |place| starts[place]);
     while start <= entry.0 {

@@ -135,7 +135,8 @@ fn stress(recordings: u32) {
         for round in 0..recordings {
             let recording = start(1000).expect("a recording");
             thread::sleep(Duration::from_millis(u64::from(round % 8) * 10));
-            if round % 4 == 3 {
+            // Names are found in every 20th alone: in debug that takes longer than all the rest.
+            if round % 20 == 19 {
                 let profile = recording.finish();
                 samples += profile.samples.values().map(|values| values[0]).sum::<i64>();
             } else {
@@ -145,8 +146,8 @@ fn stress(recordings: u32) {
         ended.store(true, Ordering::Relaxed);
     });
     let lost = LOST.load(Ordering::Relaxed) - lost;
-    println!("{recordings} recordings, {samples} samples of the quarter that was looked at, {lost} lost");
-    assert!(samples > i64::from(recordings) / 4);
+    println!("{recordings} recordings, {samples} samples in every 20th of them, {lost} lost");
+    assert!(samples > i64::from(recordings) / 20);
 }
 
 #[test]
