@@ -182,9 +182,11 @@ fn is_machinery(frame: &Frame) -> bool {
         "/library/std/src/collections/",
         "/hashbrown-",
     ];
+    let named = |name: &str| NAMES.iter().any(|start| name.starts_with(start));
     let name = frame.function.as_str().trim_start_matches('<');
-    FILES.iter().any(|part| frame.file.as_str().contains(part))
-        || NAMES.iter().any(|start| name.starts_with(start))
+    // `u8 as alloc::..`, but not `shop::Order as core::clone::Clone`.
+    let of_primitive = || name.split_once(" as ").is_some_and(|(ty, of)| !ty.contains("::") && named(of));
+    FILES.iter().any(|part| frame.file.as_str().contains(part)) || named(name) || of_primitive()
 }
 
 #[cfg(test)]
@@ -204,15 +206,16 @@ mod tests {
             frame("_rjem_malloc", "src/jemalloc.c"),
             frame("<tikv_jemallocator::Jemalloc as core::alloc::GlobalAlloc>::alloc", ""),
             frame("<T as Specialised>::from_elem", "/rustc/0123/library/alloc/src/vec/mod.rs"),
-            frame("shop::charge", "src/main.rs"),
+            frame("<u8 as alloc::vec::spec_from_elem::SpecFromElem>::from_elem", ""),
+            frame("<shop::Order as core::clone::Clone>::clone", ""),
             // Which is inside of `catch_unwind`.
             frame("__rust_try", ""),
             frame("core::ops::function::FnOnce::call_once", "/rustc/0123/library/core/src/ops/function.rs"),
             frame("shop::main", "src/main.rs"),
         ];
         let kept = without_allocator(stack.to_vec());
-        assert_eq!(kept, stack[4..]);
-        assert_eq!(without_allocator(stack[..4].to_vec()), stack[..4], "there is nobody else");
+        assert_eq!(kept, stack[5..]);
+        assert_eq!(without_allocator(stack[..5].to_vec()), stack[..5], "there is nobody else");
         assert_eq!(without_allocator(Vec::new()), []);
     }
 
