@@ -56,19 +56,15 @@ pub(super) enum Open {
 }
 
 impl Live {
-    /// Begins the call.
+    /// Begins a call that is only counted.
     #[inline]
-    pub(super) fn begin(site: &'static Site, labels: LabelIndex, values: &[&dyn Value]) -> Option<Self> {
-        let mode = site.mode();
-        if mode.has_frame() {
-            Self::begin_on_stack(site, mode, labels, values)
-        } else {
-            Self::begin_in(site, labels, Open::Nowhere, None)
-        }
+    pub(super) fn begin_counted(site: &'static Site, labels: LabelIndex) -> Option<Self> {
+        Self::begin_in(site, labels, Open::Nowhere, None)
     }
 
+    /// Begins a call that has a frame on this thread's stack.
     #[inline(never)]
-    fn begin_on_stack(
+    pub(super) fn begin_on_stack(
         site: &'static Site,
         mode: Mode,
         labels: LabelIndex,
@@ -154,7 +150,7 @@ impl Live {
     pub(super) fn lift(&mut self) {
         if let Open::Frame(frame) = self.span {
             let span = with_stack(|stack| stack.lift(frame)).flatten();
-            self.span = span.map_or(Open::Nowhere, |span| Open::Own(Box::new(span)));
+            self.span = span.map_or(Open::Nowhere, Open::Own);
             self.beside.iter_mut().for_each(|beside| beside.exit());
         }
         self.is_gone();
@@ -228,10 +224,14 @@ impl Live {
     }
 
     /// Ends the call's span.
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "or all that is known of the call would go through memory")]
     fn close(&mut self, mut call: Ended<'_>) {
         match self.span {
-            Open::Frame(frame) if call.is_quiet() && call.leave(frame) => self.span = Open::Nowhere,
+            // A frame's name has nothing to drop.
+            Open::Frame(frame) if call.is_quiet() && call.leave(frame) => {
+                std::mem::forget(std::mem::replace(&mut self.span, Open::Nowhere));
+            }
             _ => self.conclude(call),
         }
     }
@@ -246,6 +246,7 @@ impl Live {
             Open::Foreign(foreign) => return foreign.close(),
             Open::Own(mut span) if quiet && span.id.is_none() => {
                 span.left().into_iter().for_each(|left| call.export(left));
+                with_stack(|stack| stack.keep(span));
                 return;
             }
             Open::Frame(frame) => (Some(frame), Failures::new(), Notes::new()),
@@ -283,6 +284,7 @@ impl Live {
     }
 
     /// Of a call that did not return, the result's labels all have the value behind their last.
+    #[inline(never)]
     fn with_result(&self, shape: &Shape) -> usize {
         let (labels, of_result) = (self.labels as usize, self.site.spec.result_labels);
         let known = usize::from(self.result_labels);

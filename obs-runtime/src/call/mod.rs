@@ -19,14 +19,25 @@ use crate::label::{LabelIndex, Values};
 use crate::outcome::Verdict;
 use crate::site::Site;
 use futures_core::Stream;
+use std::mem::ManuallyDrop;
 use tracing_core::field::Value;
 use tracing_core::span::Id;
 
 /// A call of an observed function. Dropped before [`leave`](Call::leave), it panicked or was cancelled.
 ///
-/// While nobody listens there is nothing in it, and what is inline is no more than to find that out.
+/// While nobody listens there is nothing in it, and what is inline is no more than to find that out. So it is dropped by
+/// hand: what the compiler would make of it is so much that not even the look whether there is anything stays inline.
 #[derive(Debug)]
-pub struct Call(Option<Live>);
+pub struct Call(ManuallyDrop<Option<Live>>);
+
+impl Drop for Call {
+    #[inline]
+    fn drop(&mut self) {
+        if self.0.is_some() {
+            self.end_dropped();
+        }
+    }
+}
 
 /// A call's state is its own, whatever a panic has left of the body's.
 impl std::panic::UnwindSafe for Call {}
@@ -37,7 +48,7 @@ impl Call {
     #[inline]
     #[must_use]
     pub const fn silent() -> Self {
-        Self(None)
+        Self(ManuallyDrop::new(None))
     }
 
     /// Begins a call without labels and fields, if anybody listens.
@@ -49,13 +60,26 @@ impl Call {
 
     #[must_use]
     fn begin_bare(site: &'static Site) -> Self {
-        Self(Live::begin(site, LabelIndex::default(), &[]))
+        Self::begin(site, LabelIndex::default(), &[])
     }
 
     /// Begins a call.
+    ///
+    /// Each way out writes the call where the caller wants it. Were it put together from either, it would be moved there
+    /// by loads that are wider than the stores before them, which the processor has to wait for.
     #[must_use]
     pub fn begin(site: &'static Site, labels: LabelIndex, values: &[&dyn Value]) -> Self {
-        Self(Live::begin(site, labels, values))
+        let mode = site.mode();
+        if mode.has_frame() {
+            return Self(ManuallyDrop::new(Live::begin_on_stack(site, mode, labels, values)));
+        }
+        Self(ManuallyDrop::new(Live::begin_counted(site, labels)))
+    }
+
+    /// It ends as [`dropped`](Self::dropped) says.
+    #[inline(never)]
+    fn end_dropped(&mut self) {
+        drop(self.0.take());
     }
 
     /// Takes the span off this thread's stack: what comes next is not inside the call.
@@ -66,14 +90,14 @@ impl Call {
     /// Adds a label of the result.
     #[inline]
     pub fn result_label<L>(&mut self, values: Values<L>, label: &L) {
-        if let Some(live) = &mut self.0 {
+        if let Some(live) = &mut *self.0 {
             live.result_label(values, label);
         }
     }
 
     /// Runs what makes the future, inside the call's span.
     pub fn make<R>(&mut self, make: impl FnOnce() -> R) -> R {
-        let Some(live) = &mut self.0 else { return make() };
+        let Some(live) = &mut *self.0 else { return make() };
         // After a panic it stays one that panicked.
         let before = std::mem::replace(&mut live.progress, Progress::Polling);
         let mut entered = Entered::new(live);
@@ -93,7 +117,7 @@ impl Call {
 
     /// Says that the call has to do with other spans, which are not its parent: `follows_from`.
     pub fn follows_from<C: Into<Option<Id>>>(&mut self, causes: impl IntoIterator<Item = C>) {
-        if let Some(live) = &mut self.0 {
+        if let Some(live) = &mut *self.0 {
             causes.into_iter().filter_map(Into::into).for_each(|cause| live.follow(&cause));
         }
     }
@@ -122,9 +146,11 @@ impl Call {
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "or they would not")]
     pub fn leave<R>(&mut self, result: R, verdict: impl Fn(&R) -> Verdict<'_>) -> R {
-        if let Some(live) = &mut self.0 {
+        if let Some(live) = &mut *self.0 {
             if verdict(&result).is_failure() {
-                return self.fail(result, verdict);
+                let result = self.fail(result, verdict);
+                self.forget();
+                return result;
             }
             live.leave_ok();
             self.forget();
@@ -142,7 +168,7 @@ impl Call {
     /// As [`leave`](Self::leave), of a function that can't fail.
     #[inline]
     pub fn leave_ok(&mut self) {
-        if let Some(live) = &mut self.0 {
+        if let Some(live) = &mut *self.0 {
             live.leave_ok();
             self.forget();
         }
@@ -157,14 +183,14 @@ impl Call {
 
     /// Ends the call of a future that was returned.
     pub fn conclude(&mut self, verdict: Verdict<'_>) {
-        if let Some(live) = &mut self.0 {
+        if let Some(live) = &mut *self.0 {
             live.leave(verdict);
         }
     }
 
     /// Ends the call, with what else there is to say of it.
     pub(crate) fn end(&mut self, end: End<'_>, details: Option<&mut Details>) {
-        if let Some(live) = &mut self.0 {
+        if let Some(live) = &mut *self.0 {
             live.end(end, details);
         }
     }

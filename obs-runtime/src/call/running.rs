@@ -44,7 +44,7 @@ impl<F: Future> Running<'_, F> {
     /// Polls a future inside the call's span.
     #[inline]
     pub(super) fn poll_inside(call: &mut Call, future: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let Some(live) = &mut call.0 else { return future.poll(cx) };
+        let Some(live) = &mut *call.0 else { return future.poll(cx) };
         live.progress = Progress::Polling;
         let entered = Entered::new(live);
         let poll = entered.live.is_polled();
@@ -99,10 +99,7 @@ impl Drop for Entered<'_> {
             (Open::Own(span), frame) => {
                 self.live.beside.iter_mut().for_each(|beside| beside.exit());
                 if let Some(frame) = frame {
-                    with_stack(|stack| {
-                        stack.give_back(frame, span);
-                        stack.pop(frame);
-                    });
+                    with_stack(|stack| stack.leave_poll(frame, span));
                 }
             }
             (Open::Foreign(foreign), _) => foreign.exit(),

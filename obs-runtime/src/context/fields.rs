@@ -51,6 +51,11 @@ impl Fields {
         self.entries.len()
     }
 
+    /// How many bytes there is room for.
+    pub(super) fn room(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     /// All of them.
     pub(crate) fn all(&self) -> &[Entry] {
         &self.entries
@@ -131,14 +136,15 @@ impl Fields {
         }
     }
 
-    /// Appends all fields of another set.
-    pub(crate) fn append(&mut self, from: &Self) {
-        let shift = offset(self.bytes.len());
-        self.bytes.extend_from_slice(&from.bytes);
-        self.entries.extend(from.entries.iter().map(|entry| Entry {
-            start: shift + entry.start,
-            value: shift + entry.value,
-            end: shift + entry.end,
+    /// Appends fields of another set that lie one behind the other there.
+    pub(crate) fn append(&mut self, from: &Self, entries: &[Entry]) {
+        let Some(first) = entries.first() else { return };
+        let (there, here) = (first.start, offset(self.bytes.len()));
+        self.bytes.extend_from_slice(from.bytes_of(entries));
+        self.entries.extend(entries.iter().map(|entry| Entry {
+            start: entry.start - there + here,
+            value: entry.value - there + here,
+            end: entry.end - there + here,
             shared: entry.shared,
         }));
     }
@@ -202,7 +208,11 @@ impl Fields {
     /// its own, and before them those that contexts around it have brought.
     pub(crate) fn of_span<'a>(&'a self, visible: &'a [Entry], inherited: usize) -> FieldRuns<'a> {
         let (above, own) = visible.split_at(inherited.min(visible.len()));
-        FieldRuns { fields: self, above: above.iter(), own: Some(self.bytes_of(own)) }
+        FieldRuns {
+            fields: self,
+            above: above.iter(),
+            own: Some(self.bytes_of(own)).filter(|own| !own.is_empty()),
+        }
     }
 
     /// Appends a string field.

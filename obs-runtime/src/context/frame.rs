@@ -1,7 +1,7 @@
 //! A frame: a span, or a context, that a thread is in.
 
 use super::identity::Identity;
-use super::{Carried, Failures, Notes};
+use super::{Carried, Failures, Notes, Span};
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use tracing_core::Metadata;
@@ -88,6 +88,15 @@ impl Frame {
     #[inline]
     pub(crate) fn take_notes(&mut self) -> Notes {
         self.rare.as_mut().map(|rare| std::mem::take(&mut rare.notes)).unwrap_or_default()
+    }
+
+    /// Hands what happened in it and below it over to its span.
+    #[inline]
+    pub(super) fn give_back(&mut self, span: &mut Span) {
+        if let Some(rare) = &mut self.rare {
+            span.failures.append(&mut rare.failures);
+            span.notes.append(&mut rare.notes);
+        }
     }
 
     /// The failures below it.

@@ -64,6 +64,13 @@ impl Stack {
             let fields = self.fields.of_span(visible, visible.len().saturating_sub(own));
             export(Left { identity: frame.identity, notes, carried: self.carried(), fields });
         }
+        self.drop_at(place);
+        true
+    }
+
+    /// Leaves the frame at that place.
+    #[inline]
+    fn drop_at(&mut self, place: usize) {
         if place + 1 == self.frames.len() {
             // As nearly always, and dropped where it is.
             let start = self.frames[place].start as usize;
@@ -74,17 +81,38 @@ impl Stack {
         } else {
             self.remove(place);
         }
-        true
     }
 
     /// Takes the frame of that name off the stack: a future that waits keeps its span.
-    pub(crate) fn lift(&mut self, key: FrameKey) -> Option<Span> {
+    pub(crate) fn lift(&mut self, key: FrameKey) -> Option<Box<Span>> {
         let place = self.find(key)?;
-        let mut span = self.materialize(&self.frames[place])?;
-        let mut frame = self.remove(place);
-        span.identity = frame.identity;
-        (span.failures, span.notes) = (frame.take_failures(), frame.take_notes());
+        let frame = &self.frames[place];
+        let mut span = self.spares.take(frame.metadata?, frame.identity);
+        self.write_span(place, &mut span);
+        self.frames[place].give_back(&mut span);
+        self.drop_at(place);
         Some(span)
+    }
+
+    /// Keeps the span of a future that has ended for the next one.
+    pub(crate) fn keep(&mut self, span: Box<Span>) {
+        self.spares.keep(span);
+    }
+
+    /// Leaves the frame of a poll, with what has to go back to the future's span.
+    pub(crate) fn leave_poll(&mut self, key: FrameKey, span: &mut Span) {
+        let Some(place) = self.find(key) else { return };
+        let end = self.end(place);
+        let frame = &mut self.frames[place];
+        frame.give_back(span);
+        span.id = frame.id;
+        if frame.recorded {
+            span.shadows = frame.shadows;
+            span.fields.clear();
+            let start = frame.start as usize;
+            span.fields.extend(&self.fields, self.fields.entries(start..end), |_| true);
+        }
+        self.drop_at(place);
     }
 
     /// Leaves the innermost frame of that `tracing` id.

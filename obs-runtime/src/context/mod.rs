@@ -15,6 +15,7 @@ mod notes;
 mod recording;
 mod scope;
 mod span;
+mod spares;
 mod stack;
 
 #[cfg(feature = "opentelemetry")]

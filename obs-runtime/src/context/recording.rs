@@ -1,12 +1,12 @@
 //! Fields of a span that is entered, recorded or left while other frames stand above it.
 
+use super::Fields;
 #[cfg(feature = "layer")]
 use super::frame::Frame;
-use super::frame::{FrameKey, position};
+use super::frame::position;
 #[cfg(feature = "layer")]
 use super::identity::Identity;
 use super::stack::Stack;
-use super::{Fields, Span};
 use std::num::NonZeroU64;
 use std::ops::Range;
 #[cfg(feature = "layer")]
@@ -31,22 +31,6 @@ impl Stack {
             let seen = base as usize..self.end(place);
             let shadows = seen.clone().any(|field| self.shadows(seen.start..field, field..field + 1));
             (self.frames[place].base, self.frames[place].shadows) = (base, shadows);
-        }
-    }
-
-    /// What has to go back to a span that was entered, before its frame is left.
-    pub(crate) fn give_back(&mut self, key: FrameKey, span: &mut Span) {
-        let Some(place) = self.find(key) else { return };
-        let end = self.end(place);
-        let frame = &mut self.frames[place];
-        span.failures.append(&mut frame.take_failures());
-        span.notes.append(&mut frame.take_notes());
-        span.id = frame.id;
-        if frame.recorded {
-            span.shadows = frame.shadows;
-            span.fields.clear();
-            let start = frame.start as usize;
-            span.fields.extend(&self.fields, self.fields.entries(start..end), |_| true);
         }
     }
 

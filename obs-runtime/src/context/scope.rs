@@ -67,7 +67,7 @@ impl Stack {
             return self.enter(context, FrameKind::Scope);
         }
         let start = self.fields.begin_scope();
-        self.fields.append(&context.fields);
+        self.fields.append(&context.fields, context.fields.all());
         let identity = match context.identity.trace {
             Some(_) => context.identity,
             None => Identity::of(self.top().and_then(|top| top.identity.place())),

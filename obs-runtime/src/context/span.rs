@@ -46,6 +46,14 @@ impl Span {
         }
     }
 
+    /// Makes it one that has nothing yet, with room for as many fields.
+    pub(super) fn forget(&mut self) {
+        self.fields.clear();
+        (self.inherited, self.shadows) = (0, false);
+        (self.function, self.carried, self.id) = (None, None, None);
+        (self.failures, self.notes) = (Failures::new(), Notes::new());
+    }
+
     /// The same, less what has happened in it.
     pub(crate) fn copied(&self) -> Self {
         Self {
@@ -59,7 +67,7 @@ impl Span {
 
     /// Takes over fields from the span above.
     pub(crate) fn inherit(&mut self, from: &Fields, entries: &[Entry], shadows: bool) {
-        self.fields.extend(from, entries, |_| true);
+        self.fields.append(from, entries);
         self.inherited = self.fields.begin_scope();
         self.shadows |= shadows;
     }

@@ -10,6 +10,7 @@ use super::frame::{Frame, FrameKey, FrameKind, position};
 use super::frames::Frames;
 use super::identity::{Identities, Identity, Place};
 use super::notes::Notes;
+use super::spares::Spares;
 use super::{Carried, Fields, Span};
 use crate::site::Site;
 #[cfg(feature = "opentelemetry")]
@@ -30,6 +31,7 @@ pub(crate) struct Stack {
     pub(super) fallen: Option<Fallen>,
     /// What the last panic said.
     pub(super) panic: Option<String>,
+    pub(super) spares: Spares,
 }
 
 /// So many fields, and so many bytes of them, are seen at once: the innermost ones.
@@ -45,6 +47,7 @@ thread_local! {
             identities: Identities::new(),
             fallen: None,
             panic: None,
+            spares: Spares::new(),
         })
     };
 }
@@ -149,20 +152,29 @@ impl Stack {
     /// Enters a span that was opened before, with all that it sees.
     pub(crate) fn enter(&mut self, span: &Span, kind: FrameKind) -> FrameKey {
         let start = self.fields.begin_scope();
-        self.fields.append(&span.fields);
-        let mut frame = self.frame_at(start, kind, span.identity);
-        frame.metadata = Some(span.metadata);
-        frame.function = span.function;
-        frame.id = span.id;
-        frame.whole = true;
-        frame.base = frame.start;
-        frame.own = position(start + span.inherited);
-        frame.shadows = span.shadows;
-        frame.carries = false;
-        if let Some(carried) = &span.carried {
-            frame.carry(Arc::clone(carried));
-        }
-        self.push(frame)
+        self.fields.append(&span.fields, span.fields.all());
+        #[cfg(feature = "opentelemetry")]
+        let below = self.top().and_then(|below| below.identity.trace);
+        self.last_key += 1;
+        let key = FrameKey(self.last_key);
+        self.frames.push_with(|_, frame| {
+            frame.identity = span.identity;
+            frame.key = key;
+            frame.kind = kind;
+            frame.metadata = Some(span.metadata);
+            frame.function = span.function;
+            frame.id = span.id;
+            (frame.start, frame.base) = (position(start), position(start));
+            frame.own = position(start + span.inherited);
+            (frame.whole, frame.shadows) = (true, span.shadows);
+            (frame.carries, frame.recorded) = (false, false);
+            if let Some(carried) = &span.carried {
+                frame.carry(Arc::clone(carried));
+            }
+        });
+        #[cfg(feature = "opentelemetry")]
+        self.make_current(below);
+        key
     }
 
     /// Enters an observed future's span for a poll.
@@ -254,16 +266,22 @@ impl Stack {
     /// A frame as a span of its own, for others to hold.
     pub(crate) fn materialize(&self, frame: &Frame) -> Option<Span> {
         // Whoever has the frame exports the span.
-        let identity = Identity { exported: false, ..frame.identity };
-        let mut span = Span::new(frame.metadata?, identity);
-        let visible = self.visible(frame);
-        span.inherit(&self.fields, visible, frame.shadows);
-        let own = self.find(frame.key).map_or(0, |place| self.end(place) - frame.own as usize);
-        span.inherited = visible.len().saturating_sub(own);
+        let mut span = Span::new(frame.metadata?, Identity { exported: false, ..frame.identity });
+        self.write_span(self.find(frame.key)?, &mut span);
+        Some(span)
+    }
+
+    /// Has a span, which is new, see what the frame at that place sees.
+    pub(super) fn write_span(&self, place: usize, span: &mut Span) {
+        let (frame, visible) = (&self.frames[place], self.visible_at(place));
+        if !visible.is_empty() {
+            span.inherit(&self.fields, visible, frame.shadows);
+            let own = self.end(place) - frame.own as usize;
+            span.inherited = visible.len().saturating_sub(own);
+        }
         span.function = frame.function;
         span.carried = self.carried().cloned();
         span.id = frame.id;
-        Some(span)
     }
 
     /// The notes of the innermost span that is exported from this stack, if there is none further in that

@@ -58,6 +58,16 @@ impl Table {
         }
     }
 
+    /// The cells of a series in which a call has ended.
+    #[inline]
+    fn there(&self, series: usize) -> Option<&SeriesCells> {
+        let slot = match self {
+            Self::Flat(slots) => slots.get(series),
+            Self::Paged(pages) => pages.get(series / PAGE)?.get()?.get(series % PAGE),
+        };
+        slot?.get()
+    }
+
     /// Those that are there, each with its place.
     fn touched(&self) -> impl Iterator<Item = (usize, &SeriesCells)> {
         let (flat, pages): (&[Slot], &[Page]) = match self {
@@ -143,6 +153,15 @@ impl Drop for Lease {
 /// Counts a call that begins. Returns the cells in which it may be counted when it ends on this thread.
 #[inline]
 pub(crate) fn started(shape: &Shape) -> Option<&'static FunctionCells> {
+    let Some(cells) = CELLS.get().and_then(|cells| cells.called(shape)) else { return started_first(shape) };
+    add(&cells.started, 1);
+    Some(cells)
+}
+
+/// The same, of the first call on a thread, and of those on a thread that is being torn down.
+#[cold]
+#[inline(never)]
+fn started_first(shape: &Shape) -> Option<&'static FunctionCells> {
     let Some(cells) = CELLS.get().or_else(acquire) else {
         if let Some(cells) = orphans() {
             cells.orphan_started(shape);
@@ -163,6 +182,7 @@ pub(crate) fn finished(shape: &Shape, began_in: Option<&FunctionCells>, series: 
     }
 }
 
+#[inline(never)]
 fn finished_elsewhere(shape: &Shape, series: usize, ticks: u64) {
     if let Some(cells) = CELLS.get().or_else(acquire) {
         cells.function(shape).count(shape, series, ticks);
@@ -217,7 +237,6 @@ impl ThreadCells {
     }
 
     /// Counts a call that begins, on the thread that alone writes these cells.
-    #[inline]
     pub(super) fn started(&self, shape: &Shape) -> &FunctionCells {
         let cells = self.function(shape);
         add(&cells.started, 1);
@@ -237,19 +256,15 @@ impl ThreadCells {
         }
     }
 
-    #[inline]
     fn function(&self, shape: &Shape) -> &FunctionCells {
-        let cells = &self.functions[shape.id];
-        cells.get().unwrap_or_else(|| Self::first_call(cells, shape))
-    }
-
-    #[cold]
-    fn first_call<'a>(cells: &'a OnceLock<FunctionCells>, shape: &Shape) -> &'a FunctionCells {
-        let _busy = busy::now();
-        cells.get_or_init(|| FunctionCells { started: AtomicU64::new(0), series: Table::new(shape.series) })
+        self.functions[shape.id].get_or_init(|| {
+            let _busy = busy::now();
+            FunctionCells { started: AtomicU64::new(0), series: Table::new(shape.series) }
+        })
     }
 
     /// The cells of a function that this thread has called.
+    #[inline]
     pub(super) fn called(&self, shape: &Shape) -> Option<&FunctionCells> {
         self.functions.get(shape.id)?.get()
     }
@@ -260,27 +275,26 @@ impl FunctionCells {
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "the end of every call")]
     pub(super) fn count(&self, shape: &Shape, series: usize, ticks: u64) {
-        if let Some(SeriesCells(cells)) = self.series(shape, series)
-            && let (Some(sum), Some(bucket)) = (cells.first(), cells.get(1 + shape.buckets.of(ticks)))
-        {
-            add(bucket, 1);
-            add(sum, ticks);
+        match self.series.there(series) {
+            Some(cells) => cells.count(shape, ticks),
+            None => self.count_first(shape, series, ticks),
         }
     }
 
-    #[inline]
-    fn series(&self, shape: &Shape, series: usize) -> Option<&SeriesCells> {
-        let cells = self.series.slot(series)?;
-        Some(cells.get().unwrap_or_else(|| Self::first_end(cells, shape)))
+    /// The same, of the first call that ends in a series.
+    #[cold]
+    #[inline(never)]
+    fn count_first(&self, shape: &Shape, series: usize, ticks: u64) {
+        self.series(shape, series).into_iter().for_each(|cells| cells.count(shape, ticks));
     }
 
-    #[cold]
-    fn first_end<'a>(cells: &'a Slot, shape: &Shape) -> &'a SeriesCells {
-        let _busy = busy::now();
-        let sum_and_buckets = 1 + shape.buckets.count();
-        cells.get_or_init(|| {
+    fn series(&self, shape: &Shape, series: usize) -> Option<&SeriesCells> {
+        let cells = self.series.slot(series)?;
+        Some(cells.get_or_init(|| {
+            let _busy = busy::now();
+            let sum_and_buckets = 1 + shape.buckets.count();
             SeriesCells(std::iter::repeat_with(AtomicU64::default).take(sum_and_buckets).collect())
-        })
+        }))
     }
 
     /// The series that calls have ended in, each with its place.
@@ -290,6 +304,15 @@ impl FunctionCells {
 }
 
 impl SeriesCells {
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "the end of every call")]
+    fn count(&self, shape: &Shape, ticks: u64) {
+        if let (Some(sum), Some(bucket)) = (self.0.first(), self.0.get(1 + shape.buckets.of(ticks))) {
+            add(bucket, 1);
+            add(sum, ticks);
+        }
+    }
+
     pub(super) fn sum(&self) -> u64 {
         self.0[0].load(Ordering::Relaxed)
     }

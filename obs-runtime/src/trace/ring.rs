@@ -119,26 +119,21 @@ mod exported {
     /// Hands the span of a call that returned over, with its fields.
     #[inline]
     pub(crate) fn submit_returned(call: Returned, runs: FieldRuns<'_>) {
-        push(returned(&call, runs));
+        push(|write| push_returned(call, runs, write));
     }
 
+    /// Pushes in two places, so that what is pushed in the first is written where it stays.
     #[inline]
-    fn returned<'a>(
-        call: &'a Returned,
-        runs: FieldRuns<'a>,
-    ) -> impl FnOnce(&mut Producer<u8>) -> Record + 'a {
-        move |bytes| {
-            let size = runs.size();
-            let (Ok(series), Ok(fields)) = (u32::try_from(call.series), u16::try_from(size)) else {
-                return boxed((*call).into(), runs);
-            };
-            if size > bytes.cached_slots() && size > bytes.slots() {
-                return boxed((*call).into(), runs);
-            }
+    fn push_returned(call: Returned, runs: FieldRuns<'_>, Write { records, bytes }: &mut Write) -> bool {
+        let size = runs.size();
+        if let (Ok(series), Ok(fields)) = (u32::try_from(call.series), u16::try_from(size))
+            && (size <= bytes.cached_slots() || size <= bytes.slots())
+        {
             // There is room, so nothing is cut.
             runs.for_each(|run| _ = bytes.push_entire_slice(run));
-            Record::Short(Short::new(call, series, fields))
+            return records.push(Record::Short(Short::new(&call, series, fields))).is_ok();
         }
+        push_boxed(call.into(), runs, records)
     }
 
     impl Short {
@@ -177,23 +172,28 @@ mod exported {
 
     /// Hands a span over, with the runs of bytes that its fields are.
     pub(crate) fn submit<'a>(span: Finished, fields: impl Iterator<Item = &'a [u8]>) {
-        push(|_| boxed(span, fields));
+        push(|Write { records, .. }| push_boxed(span, fields, records));
     }
 
     #[cold]
-    fn boxed<'a>(span: Finished, fields: impl Iterator<Item = &'a [u8]>) -> Record {
-        Record::Boxed(Box::new((span, fields.flatten().copied().collect())))
+    #[inline(never)]
+    fn push_boxed<'a>(
+        span: Finished,
+        fields: impl Iterator<Item = &'a [u8]>,
+        records: &mut Producer<Record>,
+    ) -> bool {
+        records.push(Record::Boxed(Box::new((span, fields.flatten().copied().collect())))).is_ok()
     }
 
     /// As [`submit`], of a span of the OpenTelemetry API.
     #[cfg(feature = "opentelemetry")]
     pub(crate) fn submit_api(span: opentelemetry_sdk::trace::SpanData) {
-        push(|_| Record::Api(Box::new(span)));
+        push(|Write { records, .. }| records.push(Record::Api(Box::new(span))).is_ok());
     }
 
     #[inline]
-    fn push(record: impl FnOnce(&mut Producer<u8>) -> Record) {
-        if !matches!(OWN.try_with(|own| push_to(&RINGS, own, record)), Ok(Some(true))) {
+    fn push(push: impl FnOnce(&mut Write) -> bool) {
+        if !matches!(OWN.try_with(|own| push_to(&RINGS, own, push)), Ok(Some(true))) {
             dropped(1);
         }
     }
@@ -202,15 +202,19 @@ mod exported {
     fn push_to(
         rings: &'static Rings<Write, Read>,
         own: &Own<Write>,
-        record: impl FnOnce(&mut Producer<u8>) -> Record,
+        push: impl FnOnce(&mut Write) -> bool,
     ) -> Option<bool> {
-        rings.write(own, |Write { records, bytes }| {
-            let slots = records.slots();
-            if slots == RING_SPANS / 2 {
-                wake();
+        rings.write(own, |write| {
+            // As far as is known without a look at what the collector writes.
+            let mut slots = write.records.cached_slots();
+            if slots <= RING_SPANS / 2 {
+                slots = write.records.slots();
+                if slots == RING_SPANS / 2 {
+                    wake();
+                }
             }
             // Asked first: bytes without a record would be taken for those of the next.
-            slots > 0 && records.push(record(bytes)).is_ok()
+            slots > 0 && push(write)
         })
     }
 
@@ -281,12 +285,13 @@ mod exported {
                 let fields = fields(started);
                 let trace = TraceContext { trace_id: 1, span_id: started, sampled: true };
                 let call = Returned { site: &SITE, series: 0, trace, parent: None, started, ended: started };
-                let record = |bytes: &mut _| {
-                    let record = returned(&call, fields.of_span(fields.all(), 0))(bytes);
-                    BOXED.fetch_or(matches!(record, Record::Boxed(_)), Ordering::Relaxed);
-                    record
+                let push = |write: &mut Write| {
+                    let runs = fields.of_span(fields.all(), 0);
+                    // Unless some is made meanwhile.
+                    BOXED.fetch_or(runs.size() > write.bytes.slots(), Ordering::Relaxed);
+                    push_returned(call, runs, write)
                 };
-                push_to(rings, own, record) == Some(true)
+                push_to(rings, own, push) == Some(true)
             };
             explore(move || {
                 let rings: &'static Rings<Write, Read> = Box::leak(Box::new(Rings::new(rings)));
