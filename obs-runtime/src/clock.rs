@@ -47,10 +47,16 @@ fn ticks_source() -> &'static Ticks {
     })
 }
 
+/// The present, if it is no more than a look at the counter.
+#[inline]
+pub(crate) fn counter() -> Option<u64> {
+    COUNTER.load(Ordering::Relaxed).then(counter::read)
+}
+
 /// The present, in ticks that mean nothing but their difference.
 #[inline]
 pub(crate) fn now() -> u64 {
-    if COUNTER.load(Ordering::Relaxed) { counter::read() } else { now_elsewhere() }
+    counter().unwrap_or_else(now_elsewhere)
 }
 
 #[cold]

@@ -34,6 +34,15 @@ pub(super) struct Live {
     pub(super) waits: crate::profile::Waits,
 }
 
+/// A call that has been counted, if it is: where, and when.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Counted {
+    site: &'static Site,
+    shape: &'static Shape,
+    cells: Option<&'static FunctionCells>,
+    started: u64,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Progress {
     Begun,
@@ -56,9 +65,23 @@ pub(super) enum Open {
 }
 
 impl Live {
-    /// Begins a call that is only counted.
+    /// Counts a call that begins, and says where and when, if that takes nothing that has to be called: the function has
+    /// been counted on this thread before, and nothing is out of the ordinary.
     #[inline]
-    pub(super) fn begin_counted(site: &'static Site, labels: LabelIndex) -> Option<Self> {
+    pub(super) fn count(site: &'static Site) -> Option<Counted> {
+        if std::thread::panicking() || !site.spec.metrics || busy::is_busy() {
+            return None;
+        }
+        let shape = site.shape()?;
+        let (cells, started) = (store::known(shape)?, clock::counter()?);
+        cells.begin();
+        Some(Counted { site, shape, cells: Some(cells), started })
+    }
+
+    /// Begins a call that has no frame.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn begin_anyhow(site: &'static Site, labels: LabelIndex) -> Option<Self> {
         Self::begin_in(site, labels, Open::Nowhere, None)
     }
 
@@ -101,15 +124,30 @@ impl Live {
     ) -> Option<Self> {
         let shape = site.shape().filter(|_| !busy::is_busy())?;
         let cells = if site.spec.metrics { store::started(shape) } else { None };
-        let started = clock::now();
-        Some(Self {
+        let mut live = Self::new(Counted { site, shape, cells, started: clock::now() }, labels, span, beside);
+        live.unwinding = std::thread::panicking();
+        Some(live)
+    }
+
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "it is to be written where it stays")]
+    pub(super) fn new(
+        counted: Counted,
+        labels: LabelIndex,
+        span: Open,
+        beside: Option<Box<Foreign>>,
+    ) -> Self {
+        let Counted { site, shape, cells, started } = counted;
+        #[cfg(not(feature = "profile"))]
+        let _ = shape;
+        Self {
             site,
             cells: cells.filter(|_| !site.spec.future),
             // A future holds the call, so it is small; nobody has more series than this counts.
             labels: u32::try_from(labels.0).unwrap_or(u32::MAX),
             result_labels: 0,
             progress: Progress::Begun,
-            unwinding: std::thread::panicking(),
+            unwinding: false,
             span,
             beside,
             started,
@@ -117,7 +155,7 @@ impl Live {
             depth: crate::profile::Depth::begin(shape.id, started),
             #[cfg(feature = "profile")]
             waits: crate::profile::Waits::default(),
-        })
+        }
     }
 
     #[inline]

@@ -12,7 +12,7 @@ pub use running::Running;
 pub use stream::Streamed;
 
 pub(crate) use ended::{Details, End};
-use live::{Live, Progress};
+use live::{Live, Open, Progress};
 use running::Entered;
 
 use crate::label::{LabelIndex, Values};
@@ -73,7 +73,10 @@ impl Call {
         if mode.has_frame() {
             return Self(ManuallyDrop::new(Live::begin_on_stack(site, mode, labels, values)));
         }
-        Self(ManuallyDrop::new(Live::begin_counted(site, labels)))
+        if let Some(counted) = Live::count(site) {
+            return Self(ManuallyDrop::new(Some(Live::new(counted, labels, Open::Nowhere, None))));
+        }
+        Self(ManuallyDrop::new(Live::begin_anyhow(site, labels)))
     }
 
     /// It ends as [`dropped`](Self::dropped) says.

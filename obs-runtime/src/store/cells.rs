@@ -150,11 +150,17 @@ impl Drop for Lease {
     }
 }
 
+/// The cells of a function that has been called on this thread.
+#[inline]
+pub(crate) fn known(shape: &Shape) -> Option<&'static FunctionCells> {
+    CELLS.get()?.called(shape)
+}
+
 /// Counts a call that begins. Returns the cells in which it may be counted when it ends on this thread.
 #[inline]
 pub(crate) fn started(shape: &Shape) -> Option<&'static FunctionCells> {
-    let Some(cells) = CELLS.get().and_then(|cells| cells.called(shape)) else { return started_first(shape) };
-    add(&cells.started, 1);
+    let Some(cells) = known(shape) else { return started_first(shape) };
+    cells.begin();
     Some(cells)
 }
 
@@ -239,7 +245,7 @@ impl ThreadCells {
     /// Counts a call that begins, on the thread that alone writes these cells.
     pub(super) fn started(&self, shape: &Shape) -> &FunctionCells {
         let cells = self.function(shape);
-        add(&cells.started, 1);
+        cells.begin();
         cells
     }
 
@@ -271,6 +277,12 @@ impl ThreadCells {
 }
 
 impl FunctionCells {
+    /// Counts a call that begins, on the thread that alone writes these cells.
+    #[inline]
+    pub(crate) fn begin(&self) {
+        add(&self.started, 1);
+    }
+
     /// Counts a call that ended, on the thread that alone writes these cells.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "the end of every call")]

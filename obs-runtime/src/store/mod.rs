@@ -12,7 +12,7 @@ mod models;
 mod snapshot;
 
 pub(crate) use buckets::Buckets;
-pub(crate) use cells::{FunctionCells, finished, started};
+pub(crate) use cells::{FunctionCells, finished, known, started};
 #[cfg(feature = "prometheus")]
 pub(crate) use snapshot::{FunctionSnapshot, Series, snapshot};
 
