@@ -169,6 +169,9 @@ impl Live {
             };
         }
         let record = |fields: &mut Fields| {
+            if values.is_empty() {
+                return;
+            }
             let mut keyed = Keyed { fields, key: "" };
             let keys = site.keys.iter().zip(site.metadata.fields().iter());
             for ((key, field), value) in keys.zip(values) {

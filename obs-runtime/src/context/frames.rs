@@ -41,7 +41,9 @@ impl Frames {
     #[inline]
     pub(super) fn drop_last(&mut self) {
         if let Some(last) = self.last_mut() {
-            last.rare = None;
+            if last.rare.is_some() {
+                last.rare = None;
+            }
             self.depth -= 1;
         }
     }
