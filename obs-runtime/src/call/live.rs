@@ -190,7 +190,11 @@ impl Live {
     /// Takes the span off this thread's stack, if it is there.
     pub(super) fn lift(&mut self) {
         if let Open::Frame(frame) = self.span {
-            let span = with_stack(|stack| stack.lift(frame)).flatten();
+            let span = {
+                // What it allocates by may be observed, and finds the stack taken.
+                let _busy = busy::now();
+                with_stack(|stack| stack.lift(frame)).flatten()
+            };
             self.span = span.map_or(Open::Nowhere, Open::Own);
             self.beside.iter_mut().for_each(|beside| beside.exit());
         }
@@ -287,6 +291,7 @@ impl Live {
             Open::Foreign(foreign) => return foreign.close(),
             Open::Own(mut span) if quiet && span.id.is_none() => {
                 span.left().into_iter().for_each(|left| call.export(left));
+                let _busy = busy::now();
                 with_stack(|stack| stack.keep(span));
                 return;
             }
