@@ -29,22 +29,22 @@ const PEERS: [&str; 19] = [
     "obs-runtime",
 ];
 
-/// One line about the machine, one about the peers.
-pub(crate) fn description() -> String {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    format!(
-        "{}, {cores} cores; Linux {}; {}.\n\nPeers: {}.",
-        file_entry("/proc/cpuinfo", "model name").unwrap_or_else(|| "unknown processor".to_owned()),
-        fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim(),
-        printed("rustc", &["--version"]),
-        PEERS.map(|name| format!("{name} {}", version(name))).join(", "),
-    )
+/// The peers, with their versions.
+pub(crate) fn peers() -> String {
+    PEERS.map(|name| format!("{name} {}", version(name))).join(", ")
 }
 
-/// When a section was measured, and of which state of this project.
+/// When a section was measured, of which state of this project, and on what.
 pub(crate) fn moment() -> String {
     let commit = printed("git", &["-C", env!("CARGO_MANIFEST_DIR"), "rev-parse", "--short", "HEAD"]);
-    format!("Measured on {}, at commit {commit}.", printed("date", &["--utc", "+%F"]))
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    format!(
+        "Measured on {}, at commit {commit}, on {}, {cores} cores; Linux {}; {}.",
+        printed("date", &["--utc", "+%F"]),
+        file_entry("/proc/cpuinfo", "model name").unwrap_or_else(|| "an unknown processor".to_owned()),
+        fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim(),
+        printed("rustc", &["--version"]),
+    )
 }
 
 fn file_entry(path: &str, key: &str) -> Option<String> {

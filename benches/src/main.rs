@@ -99,7 +99,7 @@ fn measure(chosen: &[&str]) -> io::Result<()> {
     }
     let titles = PARTS.map(|part| part.title);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("RESULTS.md");
-    let introduction = INTRODUCTION.replace("{machine}", &machine::description());
+    let introduction = INTRODUCTION.replace("{peers}", &machine::peers());
     for Part { name, title, measure, .. } in PARTS {
         if chosen.is_empty() || chosen.contains(&name) {
             eprintln!("measuring {name}");
