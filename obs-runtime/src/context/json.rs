@@ -99,14 +99,18 @@ const ESCAPES: [u8; 256] = {
 };
 
 fn escape(out: &mut Vec<u8>, text: &str) {
-    let bytes = text.as_bytes();
     // Most text needs no escape at all.
-    let Some(first) = first_escape(bytes) else {
-        out.extend_from_slice(bytes);
-        return;
-    };
+    if needs_escape(text.as_bytes()) {
+        escape_each(out, text.as_bytes());
+    } else {
+        out.extend_from_slice(text.as_bytes());
+    }
+}
+
+#[cold]
+fn escape_each(out: &mut Vec<u8>, bytes: &[u8]) {
     let mut copied = 0;
-    for (i, byte) in bytes.iter().enumerate().skip(first) {
+    for (i, byte) in bytes.iter().enumerate() {
         let escape = ESCAPES[usize::from(*byte)];
         if escape == 0 {
             continue;
@@ -124,30 +128,28 @@ fn escape(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(&bytes[copied..]);
 }
 
-/// Where the first byte is that can't stand in a string as it is.
-fn first_escape(bytes: &[u8]) -> Option<usize> {
-    const ONES: u64 = u64::from_ne_bytes([1; 8]);
-    const HIGH: u64 = ONES << 7;
-    /// Sets the high bit of bytes that are 0, and perhaps of some above such a one.
-    const fn zeros(bytes: u64) -> u64 {
-        bytes.wrapping_sub(ONES) & !bytes & HIGH
+/// Whether there is a byte that can't stand in a string as it is.
+fn needs_escape(bytes: &[u8]) -> bool {
+    /// Without a branch for each: so the compiler looks at all of them at once.
+    #[inline(always)]
+    fn any(bytes: &[u8; 16]) -> bool {
+        bytes.iter().fold(false, |any, byte| any | (*byte < 0x20) | (*byte == b'"') | (*byte == b'\\'))
     }
-    fn first_of(eight: [u8; 8]) -> Option<usize> {
-        let eight = u64::from_le_bytes(eight);
-        let control = eight.wrapping_sub(ONES * 0x20) & !eight & HIGH;
-        let found = control | zeros(eight ^ (ONES * 0x22)) | zeros(eight ^ (ONES * 0x5c));
-        (found != 0).then(|| found.trailing_zeros() as usize / 8)
+    /// The first and the last of those bytes, of which some may be both.
+    #[inline(always)]
+    fn ends<const N: usize>(bytes: &[u8]) -> Option<[u8; 16]> {
+        let mut ends = [b' '; 16];
+        ends[..N].copy_from_slice(bytes.first_chunk::<N>()?);
+        ends[16 - N..].copy_from_slice(bytes.last_chunk::<N>()?);
+        Some(ends)
     }
-    let Some(last) = bytes.last_chunk::<8>() else {
-        return bytes.iter().position(|byte| ESCAPES[usize::from(*byte)] != 0);
-    };
-    for (place, eight) in bytes.as_chunks::<8>().0.iter().enumerate() {
-        if let Some(found) = first_of(*eight) {
-            return Some(place * 8 + found);
-        }
+    if let Some(last) = bytes.last_chunk() {
+        return bytes.as_chunks().0.iter().any(any) || any(last);
     }
-    // What is left, and some of what was seen, at once.
-    first_of(*last).map(|found| bytes.len() - 8 + found)
+    match ends::<8>(bytes).or_else(|| ends::<4>(bytes)) {
+        Some(ends) => any(&ends),
+        None => bytes.iter().any(|byte| ESCAPES[usize::from(*byte)] != 0),
+    }
 }
 
 /// The text of a JSON string that this module wrote, without its quotes; other values as they are.
@@ -202,17 +204,17 @@ mod tests {
 
     #[test]
     fn what_has_to_be_escaped_is_found_wherever_it_is() {
-        for before in 0..20 {
-            for special in (0..=255_u8).filter(|byte| ESCAPES[usize::from(*byte)] != 0) {
-                let mut bytes = vec![b'x'; 24];
-                bytes[before] = special;
-                assert_eq!(first_escape(&bytes), Some(before), "{special}");
-                bytes[23] = special;
-                assert_eq!(first_escape(&bytes), Some(before), "{special}");
+        for length in 0..40 {
+            let mut bytes = vec![b'x'; length];
+            assert!(!needs_escape(&bytes), "{length}");
+            for place in 0..length {
+                for byte in 0..=255 {
+                    bytes[place] = byte;
+                    assert_eq!(needs_escape(&bytes), ESCAPES[usize::from(byte)] != 0, "{byte} in {length}");
+                }
+                bytes[place] = b'x';
             }
         }
-        let none: Vec<u8> = (0..=255).filter(|byte| ESCAPES[usize::from(*byte)] == 0).collect();
-        assert_eq!(first_escape(&none), None);
     }
 
     #[test]
