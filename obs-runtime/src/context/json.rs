@@ -131,12 +131,13 @@ fn escape_each(out: &mut Vec<u8>, bytes: &[u8]) {
 /// Whether there is a byte that can't stand in a string as it is.
 fn needs_escape(bytes: &[u8]) -> bool {
     /// Without a branch for each: so the compiler looks at all of them at once.
-    #[inline(always)]
+    #[inline]
     fn any(bytes: &[u8; 16]) -> bool {
-        bytes.iter().fold(false, |any, byte| any | (*byte < 0x20) | (*byte == b'"') | (*byte == b'\\'))
+        let special = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
+        bytes.iter().fold(false, |any, byte| any | special(*byte))
     }
     /// The first and the last of those bytes, of which some may be both.
-    #[inline(always)]
+    #[inline]
     fn ends<const N: usize>(bytes: &[u8]) -> Option<[u8; 16]> {
         let mut ends = [b' '; 16];
         ends[..N].copy_from_slice(bytes.first_chunk::<N>()?);
