@@ -6,7 +6,8 @@ pub async fn add(left: u32, right: u32) -> u32 {
         const __SPEC: __obs::Spec = __obs::Spec::new().future().infallible();
         __obs::site!(__NAME, __SPEC, __obs::Level::INFO, [])
     };
-    let mut __call = ::obs_runtime::__private::Call::enter(__site);
+    let mut __call = ::obs_runtime::__private::Call::silent();
+    (&mut __call).enter(__site);
     let __ret = (&mut __call)
         .run(async move {
             if false {

@@ -27,7 +27,8 @@ pub fn parse(text: &str) -> Result<u32, ParseError> {
         const _: () = (&__SPEC).check_budget(__NAME);
         __obs::site!(__NAME, __SPEC, __obs::Level::INFO, [])
     };
-    let mut __call = ::obs_runtime::__private::Call::enter(__site);
+    let mut __call = ::obs_runtime::__private::Call::silent();
+    (&mut __call).enter(__site);
     let __ret = ::obs_runtime::__private::body(move || -> Result<u32, ParseError> {
         if text.is_empty() {
             return Err(ParseError::Empty);

@@ -59,20 +59,20 @@ pub async fn charge(
         const _: () = (&__SPEC).check_budget(__NAME);
         __obs::site!(__NAME, __SPEC, __obs::Level::INFO, ["order", "amount"])
     };
-    let mut __call = if (&*__site).on() {
-        ::obs_runtime::__private::Call::begin(
-            __site,
-            ::obs_runtime::__private::labels()
-                .with(::obs_runtime::__private::values::<Method>(), &method)
-                .with(::obs_runtime::__private::values::<bool>(), &(attempt > 1)),
-            &[
-                &::obs_runtime::__private::display(&order),
-                ::obs_runtime::__private::value(&amount),
-            ],
-        )
-    } else {
-        ::obs_runtime::__private::Call::silent()
-    };
+    let mut __call = ::obs_runtime::__private::Call::silent();
+    if (&*__site).on() {
+        (&mut __call)
+            .begin_recorded(
+                __site,
+                ::obs_runtime::__private::labels()
+                    .with(::obs_runtime::__private::values::<Method>(), &method)
+                    .with(::obs_runtime::__private::values::<bool>(), &(attempt > 1)),
+                &[
+                    &::obs_runtime::__private::display(&order),
+                    ::obs_runtime::__private::value(&amount),
+                ],
+            );
+    }
     let __ret = (&mut __call)
         .run(async move {
             if false {

@@ -29,7 +29,8 @@ pub fn load(key: u32) -> u32 {
         const _: () = (&__SPEC).check_budget(__NAME);
         __obs::site!(__NAME, __SPEC, __obs::Level::INFO, [])
     };
-    let mut __call = ::obs_runtime::__private::Call::enter(__site);
+    let mut __call = ::obs_runtime::__private::Call::silent();
+    (&mut __call).enter(__site);
     let __ret = ::obs_runtime::__private::body(move || -> u32 { key * 2 });
     (&mut __call)
         .result_label(

@@ -15,7 +15,8 @@ impl Store {
             const __SPEC: __obs::Spec = __obs::Spec::new();
             __obs::site!(__NAME, __SPEC, __obs::Level::DEBUG, [])
         };
-        let mut __call = ::obs_runtime::__private::Call::enter(__site);
+        let mut __call = ::obs_runtime::__private::Call::silent();
+        (&mut __call).enter(__site);
         let __ret = ::obs_runtime::__private::body(move || -> Result<usize, String> {
             self.items.push(item);
             Ok(self.items.len())

@@ -10,7 +10,8 @@ pub trait Greets {
             const __SPEC: __obs::Spec = __obs::Spec::new().stays().infallible();
             __obs::site!(__NAME, __SPEC, __obs::Level::INFO, [])
         };
-        let __call = ::obs_runtime::__private::Call::enter(__site);
+        let mut __call = ::obs_runtime::__private::Call::silent();
+        (&mut __call).enter(__site);
         { format!("Hello, {}", self.name()) }
     }
 }

@@ -7,7 +7,8 @@ pub fn numbers(to: u32) -> impl Stream<Item = u32> {
         const __SPEC: __obs::Spec = __obs::Spec::new().future().infallible();
         __obs::site!(__NAME, __SPEC, __obs::Level::INFO, [])
     };
-    let mut __call = ::obs_runtime::__private::Call::enter(__site);
+    let mut __call = ::obs_runtime::__private::Call::silent();
+    (&mut __call).enter(__site);
     let __made = (&mut __call).make(move || -> _ { crate::iterated(0..to) });
     return __call
         .stream(__made, |__ret: &u32| ::obs_runtime::__private::outcome!(__ret));

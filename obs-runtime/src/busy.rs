@@ -3,21 +3,20 @@
 //! What the runtime calls may be observed itself: an allocator, a method of somebody's subscriber. Such an inner
 //! call is passed over, or observing would not end.
 
-use std::cell::Cell;
-
-thread_local! {
-    static BUSY: Cell<bool> = const { Cell::new(false) };
-}
+use crate::local::local;
 
 /// Whether calls on this thread are passed over.
 #[inline]
 pub(crate) fn is_busy() -> bool {
-    BUSY.get()
+    local(|local| local.busy.get())
 }
 
 /// Passes calls on this thread over until the guard is dropped.
 pub(crate) fn now() -> Busy {
-    Busy { before: BUSY.replace(true) }
+    local(|local| {
+        local.ready.set(None);
+        Busy { before: local.busy.replace(true) }
+    })
 }
 
 /// The runtime is busy until this is dropped.
@@ -27,6 +26,11 @@ pub(crate) struct Busy {
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        BUSY.set(self.before);
+        local(|local| {
+            local.busy.set(self.before);
+            if !self.before {
+                local.ready.set(local.cells.get());
+            }
+        });
     }
 }

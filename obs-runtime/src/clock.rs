@@ -47,16 +47,23 @@ fn ticks_source() -> &'static Ticks {
     })
 }
 
-/// The present, if it is no more than a look at the counter.
+/// Whether ticks are those of the counter.
+pub(crate) fn is_counter() -> bool {
+    ticks_source();
+    COUNTER.load(Ordering::Relaxed)
+}
+
+/// The present, for who knows that ticks are those of the counter.
 #[inline]
-pub(crate) fn counter() -> Option<u64> {
-    COUNTER.load(Ordering::Relaxed).then(counter::read)
+pub(crate) fn counter() -> u64 {
+    debug_assert!(COUNTER.load(Ordering::Relaxed), "ticks are of another clock");
+    counter::read()
 }
 
 /// The present, in ticks that mean nothing but their difference.
 #[inline]
 pub(crate) fn now() -> u64 {
-    counter().unwrap_or_else(now_elsewhere)
+    if COUNTER.load(Ordering::Relaxed) { counter::read() } else { now_elsewhere() }
 }
 
 #[cold]

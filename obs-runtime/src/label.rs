@@ -147,14 +147,17 @@ impl<L: ?Sized> Values<L> {
 
 /// The position of a call's labels among all combinations: a number in mixed radix.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct LabelIndex(pub(crate) usize);
+pub struct LabelIndex(pub(crate) u32);
 
 impl LabelIndex {
     /// Appends the least significant digit.
     #[inline]
     #[must_use]
     pub fn with<L: ?Sized>(self, values: Values<L>, label: &L) -> Self {
-        Self(self.0 * values.cardinality() + values.index(label))
+        // Of as many labels as would not fit, nobody could keep the series.
+        #[allow(clippy::cast_possible_truncation, reason = "see above")]
+        let (cardinality, index) = (values.cardinality() as u32, values.index(label) as u32);
+        Self(self.0.wrapping_mul(cardinality).wrapping_add(index))
     }
 }
 
@@ -207,7 +210,7 @@ mod tests {
                 for c in [false, true] {
                     let index =
                         LabelIndex::default().with(values(), &a).with(values(), &b).with(values(), &c);
-                    assert_eq!(digits(&dimensions, index.0), [a.index(), b.index(), c.index()]);
+                    assert_eq!(digits(&dimensions, index.0 as usize), [a.index(), b.index(), c.index()]);
                 }
             }
         }

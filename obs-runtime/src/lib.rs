@@ -76,6 +76,7 @@ pub mod http;
 mod label;
 #[cfg(feature = "health")]
 pub mod lifecycle;
+mod local;
 #[cfg(feature = "log")]
 mod log;
 pub mod log_level;

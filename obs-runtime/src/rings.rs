@@ -35,8 +35,9 @@ impl<W: 'static, R> Rings<W, R> {
         lock(&self.read).iter_mut().for_each(read);
     }
 
+    /// A ring for this thread, until that is dropped.
     #[cold]
-    fn lease(&'static self) -> Lease<W> {
+    pub(crate) fn lease(&'static self) -> Lease<W> {
         let free = lock(&self.free).pop();
         let ring = free.unwrap_or_else(|| {
             let (write, read) = (self.make)();
@@ -57,9 +58,18 @@ impl<W> Own<W> {
 }
 
 /// Given back when the thread ends.
-struct Lease<W: 'static> {
+pub(crate) struct Lease<W: 'static> {
     ring: Option<W>,
     free: &'static Mutex<Vec<W>>,
+}
+
+impl<W> Lease<W> {
+    /// The end to write to.
+    #[cfg(feature = "otlp")]
+    #[inline]
+    pub(crate) fn ring(&mut self) -> Option<&mut W> {
+        self.ring.as_mut()
+    }
 }
 
 impl<W> Drop for Lease<W> {

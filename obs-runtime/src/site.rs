@@ -2,12 +2,11 @@
 
 mod mode;
 
-pub(crate) use mode::Mode;
-
+use crate::clock;
 use crate::label::{Dimension, LabelTexts, MetricLabel, push_texts, values, with_absent};
 use crate::store::Shape;
 use mode::Decided;
-use std::sync::atomic::AtomicU8;
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock};
 use tracing_core::{Level, LevelFilter, Metadata};
 
@@ -127,10 +126,18 @@ impl Spec {
         self
     }
 
-    /// Whether a call that is dropped while nothing panics has returned, and has not failed.
-    #[inline]
-    pub(crate) fn ends_ok_when_dropped(&self) -> bool {
-        self.stays && !self.future && (!self.fallible || self.early_is_ok)
+    /// How many outcomes each combination of labels has: success, the ways to fail, a panic, and being cancelled.
+    pub(crate) const fn outcomes(&self) -> usize {
+        let errors = match self.error_kinds {
+            Some(kinds) => kinds.cardinality,
+            None => 1,
+        };
+        errors + 3
+    }
+
+    const fn ends_ok_when_dropped(&self) -> bool {
+        let labelled = !self.result_labels.is_empty();
+        self.stays && !self.future && (!self.fallible || self.early_is_ok) && !labelled
     }
 
     /// Counts failures by the values of `K`.
@@ -199,6 +206,13 @@ pub struct Site {
     /// The names of its fields as JSON keys, see [`json_key`](crate::context::json_key).
     pub(crate) keys: &'static [&'static str],
     shape: OnceLock<Shape>,
+    /// The function's place in each thread's table, once a call may be counted without more ado; before that, one that
+    /// no table has.
+    quick: AtomicUsize,
+    /// How many outcomes each combination of labels has.
+    pub(crate) outcomes: u32,
+    /// Whether a call that is dropped while nothing panics has returned, has not failed, and has no more labels.
+    pub(crate) ends_ok_when_dropped: bool,
     /// What is to be done for a call, see [`Mode`]. Nothing until a runtime starts.
     mode: AtomicU8,
     /// The most verbose level that the log filter lets through for this function, as a number, and in the upper half
@@ -212,10 +226,14 @@ impl Site {
     #[must_use]
     pub const fn new(spec: Spec, metadata: Metadata<'static>, keys: &'static [&'static str]) -> Self {
         Self {
+            #[allow(clippy::cast_possible_truncation, reason = "a budget of that size is refused")]
+            outcomes: spec.outcomes() as u32,
+            ends_ok_when_dropped: spec.ends_ok_when_dropped(),
             spec,
             metadata,
             keys,
             shape: OnceLock::new(),
+            quick: AtomicUsize::new(usize::MAX),
             mode: AtomicU8::new(0),
             verbosity: AtomicU8::new(0),
             decided: Mutex::new(Decided::NOTHING),
@@ -242,8 +260,17 @@ impl Site {
         self.shape.get()
     }
 
+    /// The function's number, if its calls are counted without more ado.
+    #[inline]
+    pub(crate) fn quick(&self) -> usize {
+        self.quick.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn place(&self, shape: Shape) {
-        let _ = self.shape.set(shape);
+        let id = shape.id;
+        if self.shape.set(shape).is_ok() && self.spec.metrics && clock::is_counter() {
+            self.quick.store(id, Ordering::Relaxed);
+        }
     }
 
     /// The labels of a series.

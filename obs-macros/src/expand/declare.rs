@@ -11,18 +11,18 @@ use syn::spanned::Spanned;
 use syn::visit_mut::VisitMut;
 use syn::{Expr, GenericArgument, Path, PathArguments, Type};
 
-/// `let __site = ..; let __call = ..;`, with labels and fields evaluated only if somebody listens.
+/// `let __site = ..; let mut __call = ..; ..`, with labels and fields evaluated only if somebody listens.
 pub(super) fn enter(model: &Model) -> TokenStream {
     let Model { runtime, labels, fields, parent, follows_from, .. } = model;
     let (site, call) = (local("__site"), local("__call"));
     let declaration = declaration(model);
     let parameters = labels.iter().filter(|label| label.ret.is_none());
     let bare = fields.is_empty() && labels.iter().all(|label| label.ret.is_some());
-    let mutability = is_changed(model).then(|| quote!(mut));
     if bare && parent.is_none() && follows_from.is_none() {
         return quote! {
             let #site = { #declaration };
-            let #mutability #call = #runtime::__private::Call::enter(#site);
+            let mut #call = #runtime::__private::Call::silent();
+            (&mut #call).enter(#site);
         };
     }
     let labels = parameters.map(|Label { span, ty, value, .. }| {
@@ -49,23 +49,23 @@ pub(super) fn enter(model: &Model) -> TokenStream {
     let follows = follows_from
         .as_ref()
         .map(|causes| quote_spanned!(causes.span()=> (&mut #call).follows_from(#causes);));
-    let begin = quote!(#runtime::__private::Call::begin(#site, #runtime::__private::labels() #(#labels)*, &[#(#values),*]));
-    let opened = if lift.is_some() || follows.is_some() {
-        quote!(#inside let mut #call = #begin; #follows #lift #call)
+    let labels = quote!(#runtime::__private::labels() #(#labels)*);
+    let begin = if fields.is_empty() {
+        quote!((&mut #call).begin(#site, #labels);)
     } else {
-        begin
+        quote!((&mut #call).begin_recorded(#site, #labels, &[#(#values),*]);)
     };
     quote! {
         let #site = { #declaration };
         #around
-        let #mutability #call = if (&*#site).on() { #opened } else { #runtime::__private::Call::silent() };
+        let mut #call = #runtime::__private::Call::silent();
+        if (&*#site).on() {
+            #inside
+            #begin
+            #follows
+            #lift
+        }
     }
-}
-
-/// Whether the call is lent to what comes later.
-fn is_changed(model: &Model) -> bool {
-    let lent = !matches!(model.body, Body::Stays);
-    lent || model.labels.iter().any(|label| label.ret.is_some())
 }
 
 /// The values of fields, as `tracing` takes them.

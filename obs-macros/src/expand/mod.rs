@@ -78,7 +78,8 @@ fn expand(model: &Model) -> TokenStream {
 // Output:
 //     fn add(left: u32, right: u32) -> u32 {
 //         let __site = { .. };
-//         let __call = ::obs_runtime::__private::Call::enter(__site);
+//         let mut __call = ::obs_runtime::__private::Call::silent();
+//         (&mut __call).enter(__site);
 //         { left + right }
 //     }
 fn body_that_stays(model: &Model) -> TokenStream {
@@ -96,7 +97,8 @@ fn body_that_stays(model: &Model) -> TokenStream {
 // Output:
 //     fn parse(text: &str) -> Result<u32, ParseIntError> {
 //         let __site = { .. };
-//         let __call = ::obs_runtime::__private::Call::enter(__site);
+//         let mut __call = ::obs_runtime::__private::Call::silent();
+//         (&mut __call).enter(__site);
 //         let __ret = ::obs_runtime::__private::body(move || -> Result<u32, ParseIntError> { text.parse() });
 //         return (&mut __call).leave(__ret, |__ret| ::obs_runtime::__private::outcome!(__ret));
 //     }
@@ -141,7 +143,8 @@ fn closure(model: &Model, prologue: &TokenStream) -> TokenStream {
 //     #[track_caller]
 //     fn parse(text: &str) -> Result<u32, ParseIntError> {
 //         let __site = { .. };
-//         let __call = ::obs_runtime::__private::Call::enter(__site);
+//         let mut __call = ::obs_runtime::__private::Call::silent();
+//         (&mut __call).enter(__site);
 //         let __ret: Result<u32, ParseIntError> = { text.parse() };
 //         #[allow(unreachable_code)]
 //         { return (&mut __call).leave(__ret, |__ret| ::obs_runtime::__private::outcome!(__ret)); };
@@ -172,7 +175,8 @@ fn fallible_body_that_stays(model: &Model) -> TokenStream {
 // Output:
 //     async fn add(left: u32, right: u32) -> u32 {
 //         let __site = { .. };
-//         let mut __call = ::obs_runtime::__private::Call::enter(__site);
+//         let mut __call = ::obs_runtime::__private::Call::silent();
+//         (&mut __call).enter(__site);
 //         let __ret = (&mut __call).run(async move {
 //             if false { return ::obs_runtime::__private::never::<u32>(); }
 //             left + right
@@ -222,7 +226,8 @@ fn body_in_future(model: &Model) -> TokenStream {
 // Output:
 //     fn add(left: u32, right: u32) -> Pin<Box<dyn Future<Output = u32>>> {
 //         let __site = { .. };
-//         let mut __call = ::obs_runtime::__private::Call::enter(__site);
+//         let mut __call = ::obs_runtime::__private::Call::silent();
+//         (&mut __call).enter(__site);
 //         let __made = (&mut __call).make(move || -> Pin<Box<..>> { Box::pin(..) });
 //         return ::obs_runtime::__private::Box::pin(__call.future(__made, move |__call, __ret: &u32| {
 //             (&mut *__call).conclude(::obs_runtime::__private::outcome!(__ret));

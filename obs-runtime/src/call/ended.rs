@@ -51,7 +51,7 @@ impl Ended<'_> {
     /// Whether it returned, and has no line.
     #[inline]
     pub(super) fn is_quiet(&self) -> bool {
-        matches!(self.end, End::Ok) && !self.site.logs_ok() && !self.is_slow()
+        matches!(self.end, End::Ok) && self.site.is_quiet(self.ticks())
     }
 
     /// Says all there is to say, and leaves the call's frame.
@@ -97,7 +97,8 @@ impl Ended<'_> {
     }
 
     /// The end of a call that has nothing to log and whose span nobody holds by number: leaves its frame.
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "or all that is known of the call would go through memory")]
     pub(super) fn leave(&mut self, frame: FrameKey) -> bool {
         with_stack(|stack| stack.leave_unnumbered(frame, |left| self.export(left))) == Some(true)
     }
@@ -109,7 +110,7 @@ impl Ended<'_> {
             && left.is_plain()
             && let Some(returned) = self.returned(&left)
         {
-            return trace::submit_returned(returned, left.fields);
+            return trace::submit_returned(&returned, Some(left.fields));
         }
         let rest = self.details.take().map(|details| std::mem::take(details).with_error(None));
         self.submit(left, rest);
@@ -129,14 +130,7 @@ impl Ended<'_> {
     }
 
     fn returned(&self, left: &Left<'_>) -> Option<Returned> {
-        Some(Returned {
-            site: self.site,
-            series: self.series,
-            trace: left.identity.trace?,
-            parent: left.identity.parent(),
-            started: self.from,
-            ended: self.until,
-        })
+        Returned::of(self.site, self.series, &left.identity, self.from, self.until)
     }
 
     /// The failure below that this call hands on to its caller, and which has had its line.
@@ -179,9 +173,8 @@ impl Ended<'_> {
         self.until.saturating_sub(self.from)
     }
 
-    #[inline]
     fn is_slow(&self) -> bool {
-        self.site.shape().is_some_and(|shape| self.ticks() >= shape.slow_ticks)
+        self.site.is_slow(self.ticks())
     }
 
     /// The level of its line, if no call below has had that line.

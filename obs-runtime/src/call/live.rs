@@ -1,13 +1,14 @@
 //! A call that is observed: how it begins, and how it ends.
 
 use super::ended::{Details, End, Ended};
-use crate::context::{Failures, Fields, FrameKey, FrameKind, Keyed, Notes, Span, with_stack};
+use crate::context::{Failures, FrameKey, FrameKind, Notes, Span, with_stack};
 use crate::label::{LabelIndex, Values};
 use crate::outcome::{ErrorRef, Verdict};
-use crate::site::{Mode, Site};
+use crate::site::Site;
 use crate::store::{self, FunctionCells, Shape, outcome};
 use crate::subscriber::{self, Foreign};
-use crate::{busy, clock, state, trace};
+use crate::trace::{self, Returned};
+use crate::{busy, clock};
 use tracing_core::field::Value;
 use tracing_core::span::Id;
 
@@ -15,7 +16,7 @@ use tracing_core::span::Id;
 #[derive(Debug)]
 pub(super) struct Live {
     pub(super) site: &'static Site,
-    /// Where it is counted, if it is sure to end on the thread that it began on.
+    /// Where it is counted, as long as it has not left the thread that it began on, and ticks are those of the counter.
     cells: Option<&'static FunctionCells>,
     pub(super) started: u64,
     /// The position of the call's labels, those of the result included as far as they are known.
@@ -38,9 +39,34 @@ pub(super) struct Live {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Counted {
     site: &'static Site,
-    shape: &'static Shape,
+    /// The function's number.
+    #[cfg(feature = "profile")]
+    function: usize,
     cells: Option<&'static FunctionCells>,
     started: u64,
+}
+
+impl Counted {
+    /// Where a call that begins can be counted, if that takes nothing that has to be called: the function has been
+    /// counted on this thread before, and nothing is out of the ordinary.
+    #[inline]
+    pub(super) fn place(site: &Site) -> Option<&'static FunctionCells> {
+        // In this order, so that nothing but the arguments is known when the thread-local is looked for.
+        if std::thread::panicking() { None } else { store::ready()?.called(site.quick()) }
+    }
+
+    /// Counts a call that begins now.
+    #[inline]
+    pub(super) fn at(cells: &'static FunctionCells, site: &'static Site) -> Self {
+        cells.begin();
+        Self {
+            site,
+            #[cfg(feature = "profile")]
+            function: site.quick(),
+            cells: Some(cells),
+            started: clock::counter(),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,100 +91,54 @@ pub(super) enum Open {
 }
 
 impl Live {
-    /// Counts a call that begins, and says where and when, if that takes nothing that has to be called: the function has
-    /// been counted on this thread before, and nothing is out of the ordinary.
-    #[inline]
-    pub(super) fn count(site: &'static Site) -> Option<Counted> {
-        if std::thread::panicking() || !site.spec.metrics || busy::is_busy() {
-            return None;
-        }
-        let shape = site.shape()?;
-        let (cells, started) = (store::known(shape)?, clock::counter()?);
-        cells.begin();
-        Some(Counted { site, shape, cells: Some(cells), started })
-    }
-
-    /// Begins a call that has no frame.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn begin_anyhow(site: &'static Site, labels: LabelIndex) -> Option<Self> {
-        Self::begin_in(site, labels, Open::Nowhere, None)
-    }
-
-    /// Begins a call that has a frame on this thread's stack.
-    #[inline(never)]
-    pub(super) fn begin_on_stack(
-        site: &'static Site,
-        mode: Mode,
-        labels: LabelIndex,
-        values: &[&dyn Value],
-    ) -> Option<Self> {
-        if busy::is_busy() {
-            return None;
-        }
-        if mode.if_asked() && !subscriber::anything_asked() {
-            return Self::begin_unasked(site, labels);
-        }
-        let span = Self::open(site, values);
-        let shown = state::layered() && site.spec.span && matches!(span, Open::Frame(_));
-        let beside = shown.then(|| Box::new(Foreign::open_beside(site, values)));
-        Self::begin_in(site, labels, span, beside)
-    }
-
-    /// Begins a call that only others, elsewhere, have asked for lines of.
-    #[cold]
-    fn begin_unasked(site: &'static Site, labels: LabelIndex) -> Option<Self> {
-        if site.spec.metrics { Self::begin_in(site, labels, Open::Nowhere, None) } else { None }
-    }
-
-    #[inline(always)]
-    #[allow(
-        clippy::inline_always,
-        reason = "the beginning of every call; without a span, little of it is left"
-    )]
-    fn begin_in(
-        site: &'static Site,
-        labels: LabelIndex,
-        span: Open,
-        beside: Option<Box<Foreign>>,
-    ) -> Option<Self> {
+    /// Begins a call, whatever that takes.
+    pub(super) fn begin(site: &'static Site, labels: LabelIndex, values: &[&dyn Value]) -> Option<Self> {
         let shape = site.shape().filter(|_| !busy::is_busy())?;
-        let cells = if site.spec.metrics { store::started(shape) } else { None };
-        let mut live = Self::new(Counted { site, shape, cells, started: clock::now() }, labels, span, beside);
+        let (mode, spec) = (site.mode(), &site.spec);
+        let framed = mode.has_frame() && (!mode.if_asked() || subscriber::anything_asked());
+        if !framed && !spec.metrics {
+            return None;
+        }
+        let span = if framed { Self::open(site, values) } else { Open::Nowhere };
+        let shown = mode.is_shown() && matches!(span, Open::Frame(_));
+        let beside = shown.then(|| Box::new(Foreign::open_beside(site, values)));
+        let cells = if spec.metrics { store::started(shape) } else { None };
+        // Where they are looked at, ticks are those of the counter.
+        let cells = cells.filter(|_| site.quick() == shape.id);
+        let counted = Counted {
+            site,
+            #[cfg(feature = "profile")]
+            function: shape.id,
+            cells,
+            started: clock::now(),
+        };
+        let mut live = Self::new(counted, labels, span);
+        live.beside = beside;
         live.unwinding = std::thread::panicking();
         Some(live)
     }
 
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "it is to be written where it stays")]
-    pub(super) fn new(
-        counted: Counted,
-        labels: LabelIndex,
-        span: Open,
-        beside: Option<Box<Foreign>>,
-    ) -> Self {
-        let Counted { site, shape, cells, started } = counted;
-        #[cfg(not(feature = "profile"))]
-        let _ = shape;
+    pub(super) fn new(counted: Counted, labels: LabelIndex, span: Open) -> Self {
+        let Counted { site, cells, started, .. } = counted;
         Self {
             site,
-            cells: cells.filter(|_| !site.spec.future),
-            // A future holds the call, so it is small; nobody has more series than this counts.
-            labels: u32::try_from(labels.0).unwrap_or(u32::MAX),
+            cells,
+            labels: labels.0,
             result_labels: 0,
             progress: Progress::Begun,
             unwinding: false,
             span,
-            beside,
+            beside: None,
             started,
             #[cfg(feature = "profile")]
-            depth: crate::profile::Depth::begin(shape.id, started),
+            depth: crate::profile::Depth::begin(counted.function, started),
             #[cfg(feature = "profile")]
             waits: crate::profile::Waits::default(),
         }
     }
 
-    #[inline]
     fn open(site: &'static Site, values: &[&dyn Value]) -> Open {
         if !subscriber::is_ours() {
             let _busy = busy::now();
@@ -168,18 +148,7 @@ impl Live {
                 Open::Nowhere
             };
         }
-        let record = |fields: &mut Fields| {
-            if values.is_empty() {
-                return;
-            }
-            let mut keyed = Keyed { fields, key: "" };
-            let keys = site.keys.iter().zip(site.metadata.fields().iter());
-            for ((key, field), value) in keys.zip(values) {
-                keyed.key = key;
-                value.record(&field, &mut keyed);
-            }
-        };
-        if let Some(frame) = with_stack(|stack| stack.push_call(site, record)) {
+        if let Some(frame) = with_stack(|stack| stack.push_call(site, values)) {
             return Open::Frame(frame);
         }
         // Inside a formatter that is being run for another span.
@@ -189,6 +158,8 @@ impl Live {
 
     /// Takes the span off this thread's stack, if it is there.
     pub(super) fn lift(&mut self) {
+        // It may go on elsewhere.
+        self.cells = None;
         if let Open::Frame(frame) = self.span {
             let span = {
                 // What it allocates by may be observed, and finds the stack taken.
@@ -227,9 +198,53 @@ impl Live {
         self.result_labels = self.result_labels.saturating_add(1);
     }
 
-    /// Ends the call: the function has returned, and has not failed.
+    /// Ends the call: the function has returned, and has not failed. All labels of the result are known.
+    #[inline(never)]
     pub(super) fn leave_ok(&mut self) {
-        self.end_now(End::Ok, None);
+        match (self.cells, &self.span, &self.beside) {
+            (Some(cells), Open::Nowhere, None) => _ = self.finish(cells),
+            _ => self.leave_frame_ok(),
+        }
+    }
+
+    /// The same of a call that has a frame.
+    #[inline(never)]
+    fn leave_frame_ok(&mut self) {
+        let (Some(cells), &Open::Frame(frame), None) = (self.cells, &self.span, &self.beside) else {
+            return self.end(End::Ok, None);
+        };
+        let (series, until) = self.finish(cells);
+        let Self { site, started, .. } = *self;
+        if !site.is_quiet(until.saturating_sub(started))
+            || with_stack(|stack| {
+                stack.leave_simple(frame, move |identity, fields| {
+                    if let Some(returned) = Returned::of(site, series, identity, started, until) {
+                        trace::submit_returned(&returned, fields);
+                    }
+                })
+            }) != Some(true)
+        {
+            self.close_ok(series, until);
+        }
+    }
+
+    /// Counts the end of a call that has returned, and has not failed. In which series, and when.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "the end of nearly every call")]
+    fn finish(&mut self, cells: &FunctionCells) -> (usize, u64) {
+        let until = clock::counter();
+        self.progress = Progress::Ended;
+        self.is_over(until);
+        // Numbers that are too large are those of no series.
+        let series = (self.labels as usize).wrapping_mul(self.site.outcomes as usize) + outcome::OK;
+        cells.count(series, until.saturating_sub(self.started));
+        (series, until)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn close_ok(&mut self, series: usize, until: u64) {
+        self.close(Ended { site: self.site, end: End::Ok, series, from: self.started, until, details: None });
     }
 
     /// Ends the call: the function has returned.
@@ -244,14 +259,8 @@ impl Live {
     }
 
     /// Ends the call in any way, with what else there is to say of it.
-    #[cold]
+    #[inline(never)]
     pub(super) fn end(&mut self, end: End<'_>, details: Option<&mut Details>) {
-        self.end_now(end, details);
-    }
-
-    #[inline(always)]
-    #[allow(clippy::inline_always, reason = "most calls return, and much falls away if that is known")]
-    fn end_now(&mut self, end: End<'_>, details: Option<&mut Details>) {
         self.progress = Progress::Ended;
         let until = clock::now();
         self.is_over(until);
@@ -269,8 +278,6 @@ impl Live {
     }
 
     /// Ends the call's span.
-    #[inline(always)]
-    #[allow(clippy::inline_always, reason = "or all that is known of the call would go through memory")]
     fn close(&mut self, mut call: Ended<'_>) {
         match self.span {
             // A frame's name has nothing to drop.
@@ -371,10 +378,7 @@ impl Drop for Live {
     #[inline]
     fn drop(&mut self) {
         // The end of every call whose body stays where it is.
-        if self.progress == Progress::Begun
-            && self.site.spec.ends_ok_when_dropped()
-            && !std::thread::panicking()
-        {
+        if self.progress == Progress::Begun && self.site.ends_ok_when_dropped && !std::thread::panicking() {
             self.leave_ok();
         } else if let Some(end) = self.dropped() {
             self.end(end, None);

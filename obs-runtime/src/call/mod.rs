@@ -12,12 +12,14 @@ pub use running::Running;
 pub use stream::Streamed;
 
 pub(crate) use ended::{Details, End};
-use live::{Live, Open, Progress};
+use live::{Counted, Live, Open, Progress};
 use running::Entered;
 
+use crate::context::with_stack;
 use crate::label::{LabelIndex, Values};
 use crate::outcome::Verdict;
 use crate::site::Site;
+use crate::subscriber;
 use futures_core::Stream;
 use std::mem::ManuallyDrop;
 use tracing_core::field::Value;
@@ -51,32 +53,76 @@ impl Call {
         Self(ManuallyDrop::new(None))
     }
 
-    /// Begins a call without labels and fields, if anybody listens.
+    /// Begins it, without labels and fields, if anybody listens.
     #[inline]
-    #[must_use]
-    pub fn enter(site: &'static Site) -> Self {
-        if site.on() { Self::begin_bare(site) } else { Self::silent() }
+    pub fn enter(&mut self, site: &'static Site) {
+        if site.on() {
+            self.begin_bare(site);
+        }
     }
 
-    #[must_use]
-    fn begin_bare(site: &'static Site) -> Self {
-        Self::begin(site, LabelIndex::default(), &[])
+    fn begin_bare(&mut self, site: &'static Site) {
+        self.begin(site, LabelIndex::default());
     }
 
-    /// Begins a call.
+    /// Begins it.
     ///
-    /// Each way out writes the call where the caller wants it. Were it put together from either, it would be moved there
-    /// by loads that are wider than the stores before them, which the processor has to wait for.
-    #[must_use]
-    pub fn begin(site: &'static Site, labels: LabelIndex, values: &[&dyn Value]) -> Self {
-        let mode = site.mode();
-        if mode.has_frame() {
-            return Self(ManuallyDrop::new(Live::begin_on_stack(site, mode, labels, values)));
+    /// What nearly all calls take comes first and calls nothing; each of the functions behind it can do all that the one
+    /// before it does, and is jumped to. Each writes the call where it is: were it put together elsewhere, it would be
+    /// moved there by loads that are wider than the stores before them, which the processor has to wait for.
+    pub fn begin(&mut self, site: &'static Site, labels: LabelIndex) {
+        if site.mode().has_frame() {
+            self.begin_on_stack(site, labels);
+        } else {
+            self.begin_counted(site, labels);
         }
-        if let Some(counted) = Live::count(site) {
-            return Self(ManuallyDrop::new(Some(Live::new(counted, labels, Open::Nowhere, None))));
+    }
+
+    /// Begins it without a frame.
+    #[inline(never)]
+    fn begin_counted(&mut self, site: &'static Site, labels: LabelIndex) {
+        let Some(cells) = Counted::place(site) else { return self.begin_anyhow(site, labels, &[]) };
+        self.0 = ManuallyDrop::new(Some(Live::new(Counted::at(cells, site), labels, Open::Nowhere)));
+    }
+
+    /// Begins it with fields.
+    pub fn begin_recorded(&mut self, site: &'static Site, labels: LabelIndex, values: &[&dyn Value]) {
+        if site.mode().has_frame() {
+            self.begin_framed::<true>(site, labels, values);
+        } else {
+            self.begin_counted(site, labels);
         }
-        Self(ManuallyDrop::new(Live::begin_anyhow(site, labels)))
+    }
+
+    /// Begins it with a frame on its thread's stack.
+    #[inline(never)]
+    fn begin_on_stack(&mut self, site: &'static Site, labels: LabelIndex) {
+        self.begin_framed::<false>(site, labels, &[]);
+    }
+
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "a call without fields need not look for them")]
+    fn begin_framed<const FIELDS: bool>(
+        &mut self,
+        site: &'static Site,
+        labels: LabelIndex,
+        values: &[&dyn Value],
+    ) {
+        if site.mode().has_plain_frame()
+            && let Some(cells) = Counted::place(site)
+            && subscriber::is_ours()
+            && let Some(frame) = with_stack(|stack| stack.push_call(site, if FIELDS { values } else { &[] }))
+        {
+            let span = Open::Frame(frame);
+            self.0 = ManuallyDrop::new(Some(Live::new(Counted::at(cells, site), labels, span)));
+        } else {
+            self.begin_anyhow(site, labels, values);
+        }
+    }
+
+    #[inline(never)]
+    fn begin_anyhow(&mut self, site: &'static Site, labels: LabelIndex, values: &[&dyn Value]) {
+        self.0 = ManuallyDrop::new(Live::begin(site, labels, values));
     }
 
     /// It ends as [`dropped`](Self::dropped) says.

@@ -71,8 +71,17 @@ impl Failures {
     }
 }
 
-/// A call that ended without returning.
+/// What came to an end without returning.
+#[derive(Default)]
 pub(super) struct Fallen {
+    /// The last call that did, see [`Stack::fell`].
+    call: Option<FallenCall>,
+    /// What the last panic said.
+    panic: Option<String>,
+}
+
+/// A call that ended without returning.
+struct FallenCall {
     /// The trace and span that it was below.
     below: (u128, u64),
     reason: String,
@@ -103,22 +112,21 @@ impl Stack {
         let Some(frame) = self.frame(key) else { return false };
         let (Some(trace), parent) = (frame.identity.trace, frame.identity.parent()) else { return false };
         let here = (trace.trace_id, trace.span_id);
-        let same = |fallen: &Fallen| fallen.below == here && fallen.reason == reason;
-        let handed_on = self.fallen.as_ref().is_some_and(same);
-        if handed_on || written {
+        let same = |fallen: &FallenCall| fallen.below == here && fallen.reason == reason;
+        let fallen = self.fallen.get_or_insert_default();
+        let handed_on = fallen.call.as_ref().is_some_and(same);
+        fallen.call = (handed_on || written).then(|| {
             // Without a span of its own, a call is where its parent is.
             let below = parent.map_or(here, |parent| (trace.trace_id, parent.0));
-            self.fallen = Some(Fallen { below, reason: reason.to_owned() });
-        } else {
-            self.fallen = None;
-        }
+            FallenCall { below, reason: reason.to_owned() }
+        });
         handed_on
     }
 
     /// Something begins: what fell before has been dealt with.
     #[inline]
     pub(super) fn go_on(&mut self) {
-        if self.fallen.is_some() || self.panic.is_some() {
+        if self.fallen.is_some() {
             self.forget_fallen();
         }
     }
@@ -126,15 +134,14 @@ impl Stack {
     #[cold]
     fn forget_fallen(&mut self) {
         self.fallen = None;
-        self.panic = None;
     }
 
     pub(crate) fn set_panic(&mut self, text: String) {
-        self.panic = Some(text);
+        self.fallen.get_or_insert_default().panic = Some(text);
     }
 
     pub(crate) fn panic(&self) -> Option<String> {
-        self.panic.clone()
+        self.fallen.as_ref()?.panic.clone()
     }
 }
 

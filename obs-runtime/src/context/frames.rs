@@ -6,35 +6,44 @@ use std::ops::{Deref, DerefMut};
 
 /// Frames, innermost last.
 pub(super) struct Frames {
+    /// The first is nobody's: it is what the outermost frame is below. Behind it those that are taken, and behind those
+    /// others, which have nothing that would have to be dropped.
     places: Vec<Frame>,
-    /// How many of the places are taken. Those behind have nothing that would have to be dropped.
-    depth: usize,
+    /// How many are taken.
+    depth: u32,
 }
 
 /// Room for so many more is made at once.
 const MORE: usize = 16;
 
 impl Frames {
-    pub(super) const fn new() -> Self {
-        Self { places: Vec::new(), depth: 0 }
+    pub(super) fn new() -> Self {
+        let mut frames = Self { places: Vec::new(), depth: 0 };
+        frames.grow();
+        frames
     }
 
-    /// Adds a frame, which is written by a function that is shown the one below it. What is `rare` is not there yet.
+    /// Adds a frame, to be written now; what is `rare` is not there yet. Beside it the one below, or one that is blank.
     #[inline]
-    pub(super) fn push_with(&mut self, write: impl FnOnce(Option<&Frame>, &mut Frame)) {
-        if self.depth == self.places.len() {
+    pub(super) fn push(&mut self) -> (&Frame, &mut Frame) {
+        let depth = self.depth as usize;
+        if depth + 2 > self.places.len() {
             self.grow();
         }
-        let (taken, free) = self.places.split_at_mut(self.depth);
-        if let Some(place) = free.first_mut() {
-            write(taken.last(), place);
-            self.depth += 1;
-        }
+        self.depth += 1;
+        let [below, frame] = &mut self.places[depth..depth + 2] else { unreachable!("two") };
+        (below, frame)
     }
 
     #[cold]
     fn grow(&mut self) {
-        self.places.resize_with(self.depth + MORE, || Frame::BLANK);
+        self.places.resize_with(self.depth as usize + MORE, || Frame::BLANK);
+    }
+
+    /// The innermost frame.
+    #[inline]
+    pub(super) fn innermost(&self) -> Option<&Frame> {
+        if self.depth > 0 { self.places.get(self.depth as usize) } else { None }
     }
 
     /// Leaves the innermost frame.
@@ -48,11 +57,17 @@ impl Frames {
         }
     }
 
+    /// Leaves the innermost frame, of which nothing has to be dropped.
+    #[inline]
+    pub(super) fn drop_simple(&mut self) {
+        self.depth = self.depth.saturating_sub(1);
+    }
+
     /// Takes a frame out, wherever it is.
     pub(super) fn remove(&mut self, place: usize) -> Frame {
         self[place..].rotate_left(1);
         self.depth -= 1;
-        std::mem::replace(&mut self.places[self.depth], Frame::BLANK)
+        std::mem::replace(&mut self.places[self.depth as usize + 1], Frame::BLANK)
     }
 }
 
@@ -61,14 +76,14 @@ impl Deref for Frames {
 
     #[inline]
     fn deref(&self) -> &[Frame] {
-        &self.places[..self.depth]
+        &self.places[1..][..self.depth as usize]
     }
 }
 
 impl DerefMut for Frames {
     #[inline]
     fn deref_mut(&mut self) -> &mut [Frame] {
-        &mut self.places[..self.depth]
+        &mut self.places[1..][..self.depth as usize]
     }
 }
 
@@ -81,17 +96,16 @@ mod tests {
     fn places_are_used_again_and_frames_taken_from_anywhere() {
         let mut frames = Frames::new();
         for key in 0..40 {
-            frames.push_with(|below, frame| {
-                assert_eq!(below.map(|below| below.key.0), u64::checked_sub(key, 1));
-                frame.key = FrameKey(key);
-                frame.rare();
-            });
+            let (below, frame) = frames.push();
+            assert_eq!(below.key.0, key);
+            frame.key = FrameKey(key + 1);
+            frame.rare();
         }
-        assert_eq!(frames.remove(7).key, FrameKey(7));
+        assert_eq!(frames.remove(6).key, FrameKey(7));
         frames.drop_last();
         let keys: Vec<u64> = frames.iter().map(|frame| frame.key.0).collect();
-        assert_eq!(keys, (0..39).filter(|key| *key != 7).collect::<Vec<_>>());
-        frames.push_with(|_, frame| assert!(frame.rare.is_none()));
+        assert_eq!(keys, (1..40).filter(|key| *key != 7).collect::<Vec<_>>());
+        assert!(frames.push().1.rare.is_none());
         assert_eq!(frames.len(), 39);
     }
 }

@@ -14,11 +14,11 @@ pub(crate) struct Identity {
     /// What log lines and children see: the span's own, or the one above it where it has none.
     pub(crate) trace: Option<TraceContext>,
     /// The parent's span id.
-    pub(super) parent: Option<NonZeroU64>,
+    pub(crate) parent: Option<NonZeroU64>,
     /// Whether `trace` is a span in another process.
     pub(crate) remote: bool,
     /// Whether the parent is in another process.
-    pub(super) parent_remote: bool,
+    pub(crate) parent_remote: bool,
     /// Whether it is a span that is exported when it ends.
     pub(crate) exported: bool,
 }
@@ -78,26 +78,27 @@ impl Identities {
     /// it is to have none of its own, that of the other.
     #[cfg(not(feature = "opentelemetry"))]
     #[inline]
-    pub(super) fn write_below(&mut self, above: Option<&Identity>, own: bool, into: &mut Identity) {
+    pub(super) fn write_below(&mut self, above: &Identity, own: bool, into: &mut Identity) {
         match above {
-            Some(Identity { trace: trace @ Some(context), remote: false, .. })
-                if !own || !context.sampled || !trace::exporting() =>
+            Identity { trace: trace @ Some(context), remote: false, .. }
+                if !context.sampled || !own || !trace::exporting() =>
             {
                 into.trace = *trace;
                 into.parent = None;
                 (into.remote, into.parent_remote, into.exported) = (false, false, false);
             }
-            Some(Identity { trace: Some(context), remote: false, .. }) if !self.quiet => {
+            Identity { trace: Some(context), remote: false, .. } if !self.quiet => {
                 let span_id = self.random().u64(..).max(1);
                 into.trace = Some(TraceContext { trace_id: context.trace_id, span_id, sampled: true });
                 into.parent = NonZeroU64::new(context.span_id);
                 (into.remote, into.parent_remote, into.exported) = (false, false, true);
             }
-            above => *into = self.elsewhere(above.and_then(Identity::place), own),
+            above => *into = self.elsewhere(above.place(), own),
         }
     }
 
     /// The identity of a span below a place that may be anywhere; or, if it is to have none of its own, that place's.
+    #[inline(never)]
     pub(super) fn elsewhere(&mut self, above: Option<Place>, own: bool) -> Identity {
         if own { self.below(above) } else { Identity::of(above) }
     }

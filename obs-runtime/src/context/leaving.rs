@@ -54,6 +54,45 @@ impl Stack {
         place.is_some_and(|place| self.leave_at(place, export))
     }
 
+    /// Leaves the frame of that name if it is the innermost one and there is nothing to say of it, as nearly always. What
+    /// is exported of it is handed over.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "the end of nearly every call")]
+    pub(crate) fn leave_simple(
+        &mut self,
+        key: FrameKey,
+        export: impl FnOnce(&Identity, Option<FieldRuns<'_>>),
+    ) -> bool {
+        let Some(frame) = self.frames.innermost() else { return false };
+        if frame.key != key || !frame.is_simple() {
+            return false;
+        }
+        let start = frame.start as usize;
+        if frame.identity.exported {
+            if frame.carries {
+                return false;
+            }
+            self.export_simple(export);
+        }
+        self.frames.drop_simple();
+        if self.fields.len() > start {
+            self.fields.truncate(start);
+        }
+        true
+    }
+
+    /// Hands over what is exported of the innermost frame.
+    #[inline(never)]
+    fn export_simple(&mut self, export: impl FnOnce(&Identity, Option<FieldRuns<'_>>)) {
+        let Some(frame) = self.frames.innermost() else { return };
+        let (identity, end) = (&frame.identity, self.fields.len());
+        let fields = (end > frame.base as usize).then(|| {
+            let visible = self.visible_at(self.frames.len() - 1);
+            self.fields.of_span(visible, visible.len().saturating_sub(end - frame.own as usize))
+        });
+        export(identity, fields);
+    }
+
     #[inline]
     fn leave_at(&mut self, place: usize, export: impl FnOnce(Left<'_>)) -> bool {
         if self.frames[place].identity.exported {

@@ -28,6 +28,7 @@ pub(crate) use fields::Entry;
 pub(crate) use fields::left_out;
 pub(crate) use fields::{FieldRuns, Fields, Keyed};
 pub(crate) use frame::{Frame, FrameKey, FrameKind};
+pub(crate) use identity::Identity;
 pub(crate) use json::unescape;
 #[cfg(feature = "log")]
 pub(crate) use json::write_formatted;

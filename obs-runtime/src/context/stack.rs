@@ -11,15 +11,16 @@ use super::frames::Frames;
 use super::identity::{Identities, Identity, Place};
 use super::notes::Notes;
 use super::spares::Spares;
-use super::{Carried, Fields, Span};
+use super::{Carried, Fields, Keyed, Span};
+use crate::local::{self, local};
 use crate::site::Site;
 #[cfg(feature = "opentelemetry")]
 use crate::trace::TraceContext;
-use std::cell::RefCell;
 use std::num::NonZeroU64;
 use std::ops::Range;
 use std::sync::Arc;
 use tracing_core::Metadata;
+use tracing_core::field::Value;
 
 /// The spans that a thread is in.
 pub(crate) struct Stack {
@@ -27,10 +28,8 @@ pub(crate) struct Stack {
     last_key: u64,
     pub(super) fields: Fields,
     identities: Identities,
-    /// The last call that ended without returning, see [`Stack::fell`].
-    pub(super) fallen: Option<Fallen>,
-    /// What the last panic said.
-    pub(super) panic: Option<String>,
+    /// What came to an end without returning, if anything did of late.
+    pub(super) fallen: Option<Box<Fallen>>,
     pub(super) spares: Spares,
 }
 
@@ -38,25 +37,44 @@ pub(crate) struct Stack {
 const MAX_VISIBLE: usize = 256;
 const MAX_VISIBLE_BYTES: usize = 64 * 1024;
 
-thread_local! {
-    static STACK: RefCell<Stack> = const {
-        RefCell::new(Stack {
+/// The stack while somebody works on it. Put back when this is dropped, by a panic too.
+struct Taken(Option<Box<Stack>>);
+
+impl Drop for Taken {
+    #[inline]
+    fn drop(&mut self) {
+        local(|local| local.stack.put(self.0.take()));
+    }
+}
+
+/// Runs with this thread's stack. `None` inside a formatter that the runtime called, and while the
+/// thread is torn down.
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "every call runs with it twice")]
+pub(crate) fn with_stack<R>(run: impl FnOnce(&mut Stack) -> R) -> Option<R> {
+    let stack = match local(|local| local.stack.take()) {
+        Some(stack) => stack,
+        None => make()?,
+    };
+    Taken(Some(stack)).0.as_deref_mut().map(run)
+}
+
+/// The stack of a thread that has had none.
+#[cold]
+#[inline(never)]
+fn make() -> Option<Box<Stack>> {
+    // What allocates it may be observed, and finds none.
+    let first = local::lasts() && !local(|local| local.has_stack.replace(true));
+    first.then(|| {
+        Box::new(Stack {
             frames: Frames::new(),
             last_key: 0,
             fields: Fields::new(),
             identities: Identities::new(),
             fallen: None,
-            panic: None,
             spares: Spares::new(),
         })
-    };
-}
-
-/// Runs with this thread's stack. `None` inside a formatter that the runtime called, and while the
-/// thread is torn down.
-#[inline]
-pub(crate) fn with_stack<R>(run: impl FnOnce(&mut Stack) -> R) -> Option<R> {
-    STACK.try_with(|stack| stack.try_borrow_mut().ok().map(|mut stack| run(&mut stack))).ok().flatten()
+    })
 }
 
 impl Stack {
@@ -88,43 +106,56 @@ impl Stack {
     }
 
     /// Enters a call of an observed function, with its fields.
-    #[inline]
-    pub(crate) fn push_call(&mut self, site: &'static Site, record: impl FnOnce(&mut Fields)) -> FrameKey {
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "the beginning of nearly every call")]
+    pub(crate) fn push_call(&mut self, site: &'static Site, values: &[&dyn Value]) -> FrameKey {
         self.go_on();
-        let start = self.fields.begin_scope();
-        record(&mut self.fields);
+        let start = self.fields.len();
+        if !values.is_empty() {
+            self.record_call(site, values);
+        }
         #[cfg(feature = "opentelemetry")]
-        let (below, place) = (self.top().and_then(|below| below.identity.trace), self.place());
+        let (outer, place) = (self.top().and_then(|below| below.identity.trace), self.place());
         self.last_key += 1;
         let (key, Self { frames, identities, .. }) = (FrameKey(self.last_key), &mut *self);
-        frames.push_with(|top, frame| {
-            frame.key = key;
-            frame.kind = FrameKind::Observed;
-            frame.metadata = Some(&site.metadata);
-            frame.function = Some(&site.metadata);
-            frame.id = None;
-            (frame.start, frame.own) = (position(start), position(start));
-            frame.recorded = false;
-            frame.whole = top.is_none();
-            (frame.base, frame.carries, frame.shadows) =
-                top.map_or((frame.start, false, false), |top| (top.base, top.carries, top.shadows));
-            #[cfg(not(feature = "opentelemetry"))]
-            identities.write_below(top.map(|top| &top.identity), site.spans(), &mut frame.identity);
-            #[cfg(feature = "opentelemetry")]
-            {
-                // It may be a span of the API that is innermost.
-                frame.identity = identities.elsewhere(place, site.spans());
-            }
-        });
-        if self.fields.len() > start {
+        let (below, frame) = frames.push();
+        frame.key = key;
+        frame.kind = FrameKind::Observed;
+        frame.metadata = Some(&site.metadata);
+        frame.function = Some(&site.metadata);
+        frame.id = None;
+        (frame.start, frame.own) = (position(start), position(start));
+        (frame.recorded, frame.whole) = (false, false);
+        (frame.base, frame.carries, frame.shadows) = (below.base, below.carries, below.shadows);
+        #[cfg(not(feature = "opentelemetry"))]
+        identities.write_below(&below.identity, site.spans(), &mut frame.identity);
+        #[cfg(feature = "opentelemetry")]
+        {
+            // It may be a span of the API that is innermost.
+            frame.identity = identities.elsewhere(place, site.spans());
+        }
+        if !values.is_empty() {
             self.find_shadows(start);
         }
         #[cfg(feature = "opentelemetry")]
-        self.make_current(below);
+        self.make_current(outer);
         key
     }
 
+    /// Appends the fields of a call that is about to be entered.
+    #[inline(never)]
+    fn record_call(&mut self, site: &'static Site, values: &[&dyn Value]) {
+        self.fields.begin_scope();
+        let mut keyed = Keyed { fields: &mut self.fields, key: "" };
+        let keys = site.keys.iter().zip(site.metadata.fields().iter());
+        for ((key, field), value) in keys.zip(values) {
+            keyed.key = key;
+            value.record(&field, &mut keyed);
+        }
+    }
+
     /// Finds out whether the fields of the innermost frame, which begin there, have keys of those that it sees.
+    #[inline(never)]
     fn find_shadows(&mut self, start: usize) {
         let base = self.top().map_or(start, |top| top.base as usize);
         let shadows = self.shadows(base..start, start..self.fields.len());
@@ -157,21 +188,20 @@ impl Stack {
         let below = self.top().and_then(|below| below.identity.trace);
         self.last_key += 1;
         let key = FrameKey(self.last_key);
-        self.frames.push_with(|_, frame| {
-            frame.identity = span.identity;
-            frame.key = key;
-            frame.kind = kind;
-            frame.metadata = Some(span.metadata);
-            frame.function = span.function;
-            frame.id = span.id;
-            (frame.start, frame.base) = (position(start), position(start));
-            frame.own = position(start + span.inherited);
-            (frame.whole, frame.shadows) = (true, span.shadows);
-            (frame.carries, frame.recorded) = (false, false);
-            if let Some(carried) = &span.carried {
-                frame.carry(Arc::clone(carried));
-            }
-        });
+        let (_, frame) = self.frames.push();
+        frame.identity = span.identity;
+        frame.key = key;
+        frame.kind = kind;
+        frame.metadata = Some(span.metadata);
+        frame.function = span.function;
+        frame.id = span.id;
+        (frame.start, frame.base) = (position(start), position(start));
+        frame.own = position(start + span.inherited);
+        (frame.whole, frame.shadows) = (true, span.shadows);
+        (frame.carries, frame.recorded) = (false, false);
+        if let Some(carried) = &span.carried {
+            frame.carry(Arc::clone(carried));
+        }
         #[cfg(feature = "opentelemetry")]
         self.make_current(below);
         key
@@ -215,7 +245,7 @@ impl Stack {
         let key = frame.key;
         #[cfg(feature = "opentelemetry")]
         let below = self.top().and_then(|below| below.identity.trace);
-        self.frames.push_with(|_, place| *place = frame);
+        *self.frames.push().1 = frame;
         #[cfg(feature = "opentelemetry")]
         self.make_current(below);
         key

@@ -30,7 +30,8 @@ impl Exchange {
         if !site.on() {
             return None;
         }
-        let mut call = Call::begin(site, labels, &[]);
+        let mut call = Call::silent();
+        call.begin(site, labels);
         call.lift();
         let details = Details { name: Some(name), ..Details::default() };
         let server = site.spec.kind == SpanKind::Server;

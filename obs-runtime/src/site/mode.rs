@@ -1,6 +1,7 @@
 //! What is to be done for a call: the byte that each one looks at, and what it is made of.
 
 use super::{Site, filter_number, level_number};
+use crate::state;
 use crate::subscriber::asked_here;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
@@ -19,6 +20,10 @@ mod bits {
     pub(super) const LINES: u8 = 8;
     /// They are on their thread's stack only where somebody has asked for more lines than the filter lets through.
     pub(super) const ASKED: u8 = 16;
+    /// Their spans are shown to the other layers of the application's stack.
+    pub(super) const SHOWN: u8 = 32;
+    /// Those that take longer than a limit have a line.
+    pub(super) const SLOW: u8 = 64;
 }
 
 /// What is to be done for a call: one look at its site's mode.
@@ -32,7 +37,19 @@ impl Mode {
         self.0 & bits::FRAME != 0
     }
 
-    /// Whether it has that only where somebody has asked for lines.
+    /// Whether it has that always, and nobody else is to know of it.
+    #[inline]
+    pub(crate) fn has_plain_frame(self) -> bool {
+        self.0 & (bits::FRAME | bits::ASKED | bits::SHOWN) == bits::FRAME
+    }
+
+    /// Whether its span is shown to the other layers of the application's stack.
+    #[inline]
+    pub(crate) fn is_shown(self) -> bool {
+        self.0 & bits::SHOWN != 0
+    }
+
+    /// Whether it has one only where somebody has asked for lines.
     #[inline]
     pub(crate) fn if_asked(self) -> bool {
         self.0 & bits::ASKED != 0
@@ -104,6 +121,8 @@ impl Site {
             (span || lines, bits::ON | bits::FRAME),
             (span, bits::SPAN),
             (logs(spec.ok_level), bits::LINES),
+            (spec.slow_nanos < u64::MAX, bits::SLOW),
+            (spec.span && state::layered(), bits::SHOWN),
         ];
         set.iter().filter(|(set, _)| *set).fold(0, |mode, (_, bit)| mode | bit)
     }
@@ -132,10 +151,16 @@ impl Site {
         self.has(bits::SPAN)
     }
 
-    /// Whether calls that return, and are not slow, may have a log line.
+    /// Whether a call that returns after so many ticks has no log line.
     #[inline]
-    pub(crate) fn logs_ok(&self) -> bool {
-        self.has(bits::LINES)
+    pub(crate) fn is_quiet(&self, ticks: u64) -> bool {
+        let mode = self.mode.load(Ordering::Relaxed);
+        mode & (bits::LINES | bits::SLOW) == 0 || (mode & bits::LINES == 0 && !self.is_slow(ticks))
+    }
+
+    /// Whether a call is slow that takes so many ticks.
+    pub(crate) fn is_slow(&self, ticks: u64) -> bool {
+        self.shape().is_some_and(|shape| ticks >= shape.slow_ticks)
     }
 
     /// Whether a log line of this level would be written where this thread is.

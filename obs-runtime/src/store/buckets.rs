@@ -8,8 +8,8 @@ pub(crate) struct Buckets {
     /// Upper bounds in seconds, ascending.
     pub(crate) seconds: &'static [f64],
     ticks: Box<[u64]>,
-    /// For each number of significant bits, the first bucket that a number of that length can be in.
-    first: [u8; 65],
+    /// For each number of significant bits, less one, the first bucket that a number of that length can be in.
+    first: [u8; 64],
 }
 
 impl Buckets {
@@ -18,9 +18,10 @@ impl Buckets {
     }
 
     fn in_ticks(seconds: &'static [f64], ticks: Box<[u64]>) -> Self {
-        let mut first = [0; 65];
+        let mut first = [0; 64];
         for (bits, first) in first.iter_mut().enumerate() {
-            let smallest = if bits == 0 { 0 } else { 1_u64 << (bits - 1) };
+            // The shortest, of one bit, are 0 and 1.
+            let smallest = if bits == 0 { 0 } else { 1_u64 << bits };
             let bucket = ticks.iter().take_while(|bound| **bound < smallest).count();
             *first = u8::try_from(bucket).unwrap_or(u8::MAX);
         }
@@ -35,8 +36,7 @@ impl Buckets {
     /// The bucket of a duration: the first whose bound is not below it.
     #[inline]
     pub(crate) fn of(&self, ticks: u64) -> usize {
-        let bits = 64 - ticks.leading_zeros();
-        let mut bucket = usize::from(self.first[bits as usize]);
+        let mut bucket = usize::from(self.first[(ticks | 1).ilog2() as usize]);
         while self.ticks.get(bucket).is_some_and(|bound| *bound < ticks) {
             bucket += 1;
         }

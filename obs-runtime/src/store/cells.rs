@@ -1,15 +1,15 @@
 //! The cells of one thread, and how threads come by them.
 
-use super::{Shape, functions};
+use super::{Buckets, Shape, functions};
 use crate::busy;
+use crate::local::{self, local};
 use crate::shared::{AtomicU64, Mutex, MutexGuard, OnceLock, size};
-use std::cell::Cell;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 /// A thread's cells: for each function, nothing until the thread calls it.
 #[derive(Debug)]
-pub(super) struct ThreadCells {
+pub(crate) struct ThreadCells {
     functions: Box<[OnceLock<FunctionCells>]>,
 }
 
@@ -18,15 +18,16 @@ pub(super) struct ThreadCells {
 pub(crate) struct FunctionCells {
     /// Calls that began here. They may finish on another thread.
     pub(super) started: AtomicU64,
+    buckets: &'static Buckets,
     series: Table,
 }
 
 /// For each series, nothing until a call ends in it.
 #[derive(Debug)]
-enum Table {
-    Flat(Box<[Slot]>),
+struct Table {
+    flat: Box<[Slot]>,
     /// Of a function that could have many series and will have few: in pages, none until one is needed.
-    Paged(Box<[Page]>),
+    pages: Box<[Page]>,
 }
 
 type Slot = OnceLock<SeriesCells>;
@@ -38,45 +39,27 @@ const PAGE: usize = size(64, 2);
 
 impl Table {
     fn new(series: usize) -> Self {
-        if series <= MAX_FLAT {
-            return Self::Flat(slots(series));
-        }
-        Self::Paged(std::iter::repeat_with(OnceLock::new).take(series.div_ceil(PAGE)).collect())
+        let (flat, pages) = if series <= MAX_FLAT { (series, 0) } else { (0, series.div_ceil(PAGE)) };
+        Self { flat: slots(flat), pages: std::iter::repeat_with(OnceLock::new).take(pages).collect() }
     }
 
-    #[inline]
     fn slot(&self, series: usize) -> Option<&Slot> {
-        match self {
-            Self::Flat(slots) => slots.get(series),
-            Self::Paged(pages) => {
-                let page = pages.get(series / PAGE)?.get_or_init(|| {
-                    let _busy = busy::now();
-                    slots(PAGE)
-                });
-                page.get(series % PAGE)
-            }
+        if let Some(slot) = self.flat.get(series) {
+            return Some(slot);
         }
-    }
-
-    /// The cells of a series in which a call has ended.
-    #[inline]
-    fn there(&self, series: usize) -> Option<&SeriesCells> {
-        let slot = match self {
-            Self::Flat(slots) => slots.get(series),
-            Self::Paged(pages) => pages.get(series / PAGE)?.get()?.get(series % PAGE),
-        };
-        slot?.get()
+        let page = self.pages.get(series / PAGE)?.get_or_init(|| {
+            let _busy = busy::now();
+            slots(PAGE)
+        });
+        page.get(series % PAGE)
     }
 
     /// Those that are there, each with its place.
     fn touched(&self) -> impl Iterator<Item = (usize, &SeriesCells)> {
-        let (flat, pages): (&[Slot], &[Page]) = match self {
-            Self::Flat(slots) => (slots, &[]),
-            Self::Paged(pages) => (&[], pages),
-        };
         let firsts = (0..).step_by(PAGE);
-        let there = firsts.zip(pages).filter_map(|(first, page)| Some((first, page.get()?)));
-        let all = flat.iter().enumerate().chain(there.flat_map(|(first, page)| (first..).zip(page.iter())));
+        let there = firsts.zip(&self.pages).filter_map(|(first, page)| Some((first, page.get()?)));
+        let paged = there.flat_map(|(first, page)| (first..).zip(page.iter()));
+        let all = self.flat.iter().enumerate().chain(paged);
         all.filter_map(|(place, cells)| Some((place, cells.get()?)))
     }
 }
@@ -133,42 +116,21 @@ static POOL: Pool = Pool::new();
 /// Models have some of their own, so this is always `std`'s, of which there can be a static.
 static ORPHANS: std::sync::OnceLock<ThreadCells> = std::sync::OnceLock::new();
 
-thread_local! {
-    /// This thread's cells. Without a destructor, so that looking at it is a load; see [`Lease`].
-    static CELLS: Cell<Option<&'static ThreadCells>> = const { Cell::new(None) };
-    static LEASE: Lease = const { Lease };
+/// Gives the cells of a thread that ends to the next.
+pub(crate) fn release(cells: &'static ThreadCells) {
+    POOL.release(cells);
 }
 
-/// A thread's hold on its cells: given back when the thread ends.
-struct Lease;
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        if let Some(cells) = CELLS.take() {
-            POOL.release(cells);
-        }
-    }
-}
-
-/// The cells of a function that has been called on this thread.
+/// The cells of this thread, if it has any yet and the runtime is not busy here.
 #[inline]
-pub(crate) fn known(shape: &Shape) -> Option<&'static FunctionCells> {
-    CELLS.get()?.called(shape)
+pub(crate) fn ready() -> Option<&'static ThreadCells> {
+    local(|local| local.ready.get())
 }
 
-/// Counts a call that begins. Returns the cells in which it may be counted when it ends on this thread.
-#[inline]
+/// Counts a call that begins, whatever there is of this thread. Returns the cells in which it may be counted when it
+/// ends on this thread.
 pub(crate) fn started(shape: &Shape) -> Option<&'static FunctionCells> {
-    let Some(cells) = known(shape) else { return started_first(shape) };
-    cells.begin();
-    Some(cells)
-}
-
-/// The same, of the first call on a thread, and of those on a thread that is being torn down.
-#[cold]
-#[inline(never)]
-fn started_first(shape: &Shape) -> Option<&'static FunctionCells> {
-    let Some(cells) = CELLS.get().or_else(acquire) else {
+    let Some(cells) = own().or_else(acquire) else {
         if let Some(cells) = orphans() {
             cells.orphan_started(shape);
         }
@@ -183,15 +145,15 @@ fn started_first(shape: &Shape) -> Option<&'static FunctionCells> {
 #[allow(clippy::inline_always, reason = "the end of every call")]
 pub(crate) fn finished(shape: &Shape, began_in: Option<&FunctionCells>, series: usize, ticks: u64) {
     match began_in {
-        Some(cells) => cells.count(shape, series, ticks),
+        Some(cells) => cells.count(series, ticks),
         None => finished_elsewhere(shape, series, ticks),
     }
 }
 
 #[inline(never)]
 fn finished_elsewhere(shape: &Shape, series: usize, ticks: u64) {
-    if let Some(cells) = CELLS.get().or_else(acquire) {
-        cells.function(shape).count(shape, series, ticks);
+    if let Some(cells) = own().or_else(acquire) {
+        cells.function(shape).count(series, ticks);
     } else if let Some(cells) = orphans() {
         cells.orphan_finished(shape, series, ticks);
     }
@@ -216,6 +178,12 @@ fn orphans() -> Option<&'static ThreadCells> {
     Some(ORPHANS.get_or_init(|| ThreadCells::new(functions().len())))
 }
 
+/// The cells of this thread, if it has any yet.
+#[inline]
+fn own() -> Option<&'static ThreadCells> {
+    local(|local| local.cells.get())
+}
+
 /// The cells of a thread that ended, or new ones: once for each thread. None for one that is being torn down.
 #[cold]
 fn acquire() -> Option<&'static ThreadCells> {
@@ -224,9 +192,11 @@ fn acquire() -> Option<&'static ThreadCells> {
         return None;
     }
     let _busy = busy::now();
-    LEASE.try_with(|_| ()).ok()?;
+    if !local::lasts() {
+        return None;
+    }
     let cells = POOL.acquire(functions().len());
-    CELLS.set(Some(cells));
+    local(|local| local.cells.set(Some(cells)));
     Some(cells)
 }
 
@@ -256,7 +226,7 @@ impl ThreadCells {
 
     /// Counts a call that ended, on any of many threads.
     pub(super) fn orphan_finished(&self, shape: &Shape, series: usize, ticks: u64) {
-        if let Some(SeriesCells(cells)) = self.function(shape).series(shape, series) {
+        if let Some(SeriesCells(cells)) = self.function(shape).series(series) {
             cells[1 + shape.buckets.of(ticks)].fetch_add(1, Ordering::Relaxed);
             cells[0].fetch_add(ticks, Ordering::Relaxed);
         }
@@ -265,14 +235,18 @@ impl ThreadCells {
     fn function(&self, shape: &Shape) -> &FunctionCells {
         self.functions[shape.id].get_or_init(|| {
             let _busy = busy::now();
-            FunctionCells { started: AtomicU64::new(0), series: Table::new(shape.series) }
+            FunctionCells {
+                started: AtomicU64::new(0),
+                buckets: shape.buckets,
+                series: Table::new(shape.series),
+            }
         })
     }
 
     /// The cells of a function that this thread has called.
     #[inline]
-    pub(super) fn called(&self, shape: &Shape) -> Option<&FunctionCells> {
-        self.functions.get(shape.id)?.get()
+    pub(crate) fn called(&self, function: usize) -> Option<&FunctionCells> {
+        self.functions.get(function)?.get()
     }
 }
 
@@ -286,25 +260,24 @@ impl FunctionCells {
     /// Counts a call that ended, on the thread that alone writes these cells.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "the end of every call")]
-    pub(super) fn count(&self, shape: &Shape, series: usize, ticks: u64) {
-        match self.series.there(series) {
-            Some(cells) => cells.count(shape, ticks),
-            None => self.count_first(shape, series, ticks),
+    pub(crate) fn count(&self, series: usize, ticks: u64) {
+        match self.series.flat.get(series).and_then(OnceLock::get) {
+            Some(cells) => cells.count(self.buckets, ticks),
+            None => self.count_elsewhere(series, ticks),
         }
     }
 
-    /// The same, of the first call that ends in a series.
-    #[cold]
+    /// The same, of the first call that ends in a series, and of series in pages.
     #[inline(never)]
-    fn count_first(&self, shape: &Shape, series: usize, ticks: u64) {
-        self.series(shape, series).into_iter().for_each(|cells| cells.count(shape, ticks));
+    fn count_elsewhere(&self, series: usize, ticks: u64) {
+        self.series(series).into_iter().for_each(|cells| cells.count(self.buckets, ticks));
     }
 
-    fn series(&self, shape: &Shape, series: usize) -> Option<&SeriesCells> {
+    fn series(&self, series: usize) -> Option<&SeriesCells> {
         let cells = self.series.slot(series)?;
         Some(cells.get_or_init(|| {
             let _busy = busy::now();
-            let sum_and_buckets = 1 + shape.buckets.count();
+            let sum_and_buckets = 1 + self.buckets.count();
             SeriesCells(std::iter::repeat_with(AtomicU64::default).take(sum_and_buckets).collect())
         }))
     }
@@ -318,8 +291,8 @@ impl FunctionCells {
 impl SeriesCells {
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "the end of every call")]
-    fn count(&self, shape: &Shape, ticks: u64) {
-        if let (Some(sum), Some(bucket)) = (self.0.first(), self.0.get(1 + shape.buckets.of(ticks))) {
+    fn count(&self, buckets: &Buckets, ticks: u64) {
+        if let (Some(sum), Some(bucket)) = (self.0.first(), self.0.get(1 + buckets.of(ticks))) {
             add(bucket, 1);
             add(sum, ticks);
         }

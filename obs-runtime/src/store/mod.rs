@@ -12,7 +12,7 @@ mod models;
 mod snapshot;
 
 pub(crate) use buckets::Buckets;
-pub(crate) use cells::{FunctionCells, finished, known, started};
+pub(crate) use cells::{FunctionCells, ThreadCells, finished, ready, release, started};
 #[cfg(feature = "prometheus")]
 pub(crate) use snapshot::{FunctionSnapshot, Series, snapshot};
 
@@ -87,7 +87,7 @@ pub(crate) fn shape(id: usize, site: &Site, shared: &mut SharedBuckets) -> Shape
     let values = |labels: &[Dimension], absent: usize| {
         labels.iter().fold(1, |product: usize, label| product.saturating_mul(label.cardinality + absent))
     };
-    let outcomes = spec.error_kinds.map_or(1, |kinds| kinds.cardinality) + 3;
+    let outcomes = spec.outcomes();
     let result_values = values(spec.result_labels, 1);
     let key: Vec<u64> = spec.buckets.iter().map(|bound| bound.to_bits()).collect();
     let buckets = *shared.entry(key).or_insert_with(|| Box::leak(Box::new(Buckets::new(spec.buckets))));

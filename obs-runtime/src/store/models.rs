@@ -42,7 +42,7 @@ fn a_scrape_reads_numbers_that_were_written_and_none_that_fall() {
         let caller = thread::spawn(move || {
             let cells = pool.acquire(1);
             for ticks in [3, 5] {
-                cells.started(&SHAPE).count(&SHAPE, 3, ticks);
+                cells.started(&SHAPE).count(3, ticks);
             }
             pool.release(cells);
         });
@@ -68,7 +68,7 @@ fn cells_go_from_a_thread_that_ends_to_the_next_and_no_count_is_lost() {
         let callers = [3, 5].map(|ticks| {
             thread::spawn(move || {
                 let cells = pool.acquire(1);
-                cells.started(&SHAPE).count(&SHAPE, 0, ticks);
+                cells.started(&SHAPE).count(0, ticks);
                 // One that does not end: in-flight is never below zero, and would not show a lost beginning.
                 cells.started(&SHAPE);
                 pool.release(cells);

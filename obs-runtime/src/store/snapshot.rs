@@ -44,7 +44,7 @@ impl FunctionSnapshot {
     /// Adds up what threads have counted.
     pub(super) fn of(site: &'static Site, shape: &'static Shape, threads: &[&'static ThreadCells]) -> Self {
         let mut function = Self::new(site, shape);
-        let called: Vec<_> = threads.iter().filter_map(|thread| thread.called(shape)).collect();
+        let called: Vec<_> = threads.iter().filter_map(|thread| thread.called(shape.id)).collect();
         for cells in &called {
             cells.touched().for_each(|(series, cells)| function.add(series, cells.sum(), cells.buckets()));
         }

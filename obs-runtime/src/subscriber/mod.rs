@@ -56,11 +56,14 @@ pub(crate) fn installed() {
 /// Whether spans and events of this thread go to our subscriber, not to one that a scope put before it.
 #[inline]
 pub(crate) fn is_ours() -> bool {
-    dispatcher::get_default(|dispatch| {
-        // Nearly always the default, which need not be asked what it is.
-        std::ptr::from_ref(dispatch) == DEFAULT.load(Ordering::Relaxed).cast_const()
-            || is_one_of_ours(dispatch)
-    })
+    // Nearly always the default, which need not be asked what it is.
+    dispatcher::get_default(std::ptr::from_ref) == DEFAULT.load(Ordering::Relaxed).cast_const() || asks_ours()
+}
+
+#[cold]
+#[inline(never)]
+fn asks_ours() -> bool {
+    dispatcher::get_default(is_one_of_ours)
 }
 
 /// Whether it is our subscriber, or a stack with our layer.

@@ -1,8 +1,9 @@
 //! A finished span: all that an exporter wants to know.
 
-use crate::context::{Carried, Notes};
+use crate::context::{Carried, Identity, Notes};
 use crate::site::Site;
 use crate::trace::TraceContext;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use tracing_core::Metadata;
 
@@ -31,11 +32,28 @@ pub(crate) struct Returned {
     /// The series it was counted in.
     pub(crate) series: usize,
     pub(crate) trace: TraceContext,
-    /// The parent's span id, and whether that is in another process.
-    pub(crate) parent: Option<(u64, bool)>,
+    /// The parent's span id.
+    pub(crate) parent: Option<NonZeroU64>,
+    /// Whether that is in another process.
+    pub(crate) parent_remote: bool,
     /// In ticks.
     pub(crate) started: u64,
     pub(crate) ended: u64,
+}
+
+impl Returned {
+    /// The span of a call, if it has one.
+    #[inline]
+    pub(crate) fn of(
+        site: &'static Site,
+        series: usize,
+        identity: &Identity,
+        started: u64,
+        ended: u64,
+    ) -> Option<Self> {
+        let Identity { trace, parent, parent_remote, .. } = *identity;
+        Some(Self { site, series, trace: trace?, parent, parent_remote, started, ended })
+    }
 }
 
 impl From<Returned> for Finished {
@@ -44,7 +62,7 @@ impl From<Returned> for Finished {
             metadata: &call.site.metadata,
             call: Some((call.site, call.series)),
             trace: call.trace,
-            parent: call.parent,
+            parent: call.parent.map(|parent| (parent.get(), call.parent_remote)),
             started: call.started,
             ended: call.ended,
             outcome: "ok",

@@ -6,7 +6,7 @@
 #[cfg(feature = "opentelemetry")]
 pub(super) use exported::submit_api;
 #[cfg(feature = "otlp")]
-pub(crate) use exported::{Ended, collect_from, dropped, submit, submit_returned, wake};
+pub(crate) use exported::{Ended, SpanRing, collect_from, dropped, submit, submit_returned, wake};
 
 #[cfg(not(feature = "otlp"))]
 use super::{Finished, Returned};
@@ -35,12 +35,13 @@ pub(crate) fn missed() {
 pub(crate) fn submit<'a>(_: Finished, _: impl Iterator<Item = &'a [u8]>) {}
 
 #[cfg(not(feature = "otlp"))]
-pub(crate) fn submit_returned(_: Returned, _: FieldRuns<'_>) {}
+pub(crate) fn submit_returned(_: &Returned, _: Option<FieldRuns<'_>>) {}
 
 #[cfg(feature = "otlp")]
 mod exported {
     use crate::context::{FieldRuns, Fields};
-    use crate::rings::{Own, Rings};
+    use crate::local::{self, local};
+    use crate::rings::{Lease, Rings};
     use crate::shared::{Consumer, Producer, RingBuffer, size};
     use crate::site::Site;
     use crate::trace::{Finished, Returned, TraceContext};
@@ -59,13 +60,14 @@ mod exported {
     static COLLECTOR: OnceLock<Thread> = OnceLock::new();
     static DROPPED: AtomicU64 = AtomicU64::new(0);
 
-    thread_local! {
-        static OWN: Own<Write> = const { Own::new() };
-    }
+    /// Where the spans of one thread go.
+    pub(crate) type SpanRing = Lease<Write>;
 
-    struct Write {
+    pub(crate) struct Write {
         records: Producer<Record>,
         bytes: Producer<u8>,
+        /// After so many more, or later, the ring is half full of records.
+        before_half: usize,
     }
 
     struct Read {
@@ -77,7 +79,7 @@ mod exported {
         let (write_records, read_records) = RingBuffer::new(RING_SPANS);
         let (write_bytes, read_bytes) = RingBuffer::new(RING_BYTES);
         (
-            Write { records: write_records, bytes: write_bytes },
+            Write { records: write_records, bytes: write_bytes, before_half: 0 },
             Read { records: read_records, bytes: read_bytes },
         )
     }
@@ -116,43 +118,49 @@ mod exported {
         Api(Box<opentelemetry_sdk::trace::SpanData>),
     }
 
-    /// Hands the span of a call that returned over, with its fields.
-    #[inline]
-    pub(crate) fn submit_returned(call: Returned, runs: FieldRuns<'_>) {
-        push(|write| push_returned(call, runs, write));
+    /// Hands the span of a call that returned over, with its fields if it has any.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "or all that is known of the span would go through memory")]
+    pub(crate) fn submit_returned(call: &Returned, fields: Option<FieldRuns<'_>>) {
+        let mut pushing = Pushing::begin();
+        if !pushing.ring().is_some_and(|ring| ring.has_room() && push_returned(call, fields, ring)) {
+            dropped(1);
+        }
     }
 
     /// Pushes in two places, so that what is pushed in the first is written where it stays.
-    #[inline]
-    fn push_returned(call: Returned, runs: FieldRuns<'_>, Write { records, bytes }: &mut Write) -> bool {
-        let size = runs.size();
-        if let (Ok(series), Ok(fields)) = (u32::try_from(call.series), u16::try_from(size))
-            && (size <= bytes.cached_slots() || size <= bytes.slots())
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "see above")]
+    fn push_returned(call: &Returned, fields: Option<FieldRuns<'_>>, ring: &mut Write) -> bool {
+        let size = fields.as_ref().map_or(0, FieldRuns::size);
+        if let (Ok(series), Ok(size)) = (u32::try_from(call.series), u16::try_from(size))
+            && (size == 0 || ring.has_room_for(size.into()))
         {
-            // There is room, so nothing is cut.
-            runs.for_each(|run| _ = bytes.push_entire_slice(run));
-            return records.push(Record::Short(Short::new(&call, series, fields))).is_ok();
+            if let Some(fields) = fields {
+                // There is room, so nothing is cut.
+                fields.for_each(|run| _ = ring.bytes.push_entire_slice(run));
+            }
+            return ring.push(Record::Short(Short::new(call, series, size)));
         }
-        push_boxed(call.into(), runs, records)
+        push_boxed((*call).into(), fields.into_iter().flatten(), ring)
     }
 
     impl Short {
         #[inline]
         fn new(call: &Returned, series: u32, fields: u16) -> Self {
             let TraceContext { trace_id, span_id, .. } = call.trace;
-            let (parent, parent_remote) = call.parent.unwrap_or_default();
             #[allow(clippy::cast_possible_truncation, reason = "the low half is meant")]
             let trace_id = [(trace_id >> 64) as u64, trace_id as u64];
             Self {
                 site: call.site,
                 trace_id,
                 span_id,
-                parent: NonZeroU64::new(parent),
+                parent: call.parent,
                 started: call.started,
                 ended: call.ended,
                 series,
                 fields,
-                parent_remote,
+                parent_remote: call.parent_remote,
             }
         }
 
@@ -162,7 +170,8 @@ mod exported {
                 site: self.site,
                 series: self.series as usize,
                 trace: TraceContext { trace_id: high << 64 | low, span_id: self.span_id, sampled: true },
-                parent: self.parent.map(|parent| (parent.get(), self.parent_remote)),
+                parent: self.parent,
+                parent_remote: self.parent_remote,
                 started: self.started,
                 ended: self.ended,
             };
@@ -172,52 +181,97 @@ mod exported {
 
     /// Hands a span over, with the runs of bytes that its fields are.
     pub(crate) fn submit<'a>(span: Finished, fields: impl Iterator<Item = &'a [u8]>) {
-        push(|Write { records, .. }| push_boxed(span, fields, records));
+        push(|ring| push_boxed(span, fields, ring));
     }
 
     #[cold]
     #[inline(never)]
-    fn push_boxed<'a>(
-        span: Finished,
-        fields: impl Iterator<Item = &'a [u8]>,
-        records: &mut Producer<Record>,
-    ) -> bool {
-        records.push(Record::Boxed(Box::new((span, fields.flatten().copied().collect())))).is_ok()
+    fn push_boxed<'a>(span: Finished, fields: impl Iterator<Item = &'a [u8]>, ring: &mut Write) -> bool {
+        ring.push(Record::Boxed(Box::new((span, fields.flatten().copied().collect()))))
     }
 
     /// As [`submit`], of a span of the OpenTelemetry API.
     #[cfg(feature = "opentelemetry")]
     pub(crate) fn submit_api(span: opentelemetry_sdk::trace::SpanData) {
-        push(|Write { records, .. }| records.push(Record::Api(Box::new(span))).is_ok());
+        push(|ring| ring.push(Record::Api(Box::new(span))));
     }
 
-    #[inline]
     fn push(push: impl FnOnce(&mut Write) -> bool) {
-        if !matches!(OWN.try_with(|own| push_to(&RINGS, own, push)), Ok(Some(true))) {
+        let mut pushing = Pushing::begin();
+        if !pushing.ring().is_some_and(|ring| ring.has_room() && push(ring)) {
             dropped(1);
         }
     }
 
-    #[inline]
-    fn push_to(
-        rings: &'static Rings<Write, Read>,
-        own: &Own<Write>,
-        push: impl FnOnce(&mut Write) -> bool,
-    ) -> Option<bool> {
-        rings.write(own, |write| {
-            // As far as is known without a look at what the collector writes.
-            let mut slots = write.records.cached_slots();
-            if slots <= RING_SPANS / 2 {
-                slots = write.records.slots();
-                if slots == RING_SPANS / 2 {
-                    wake();
-                }
-            }
-            // Asked first: bytes without a record would be taken for those of the next.
-            slots > 0 && push(write)
-        })
+    /// This thread's ring while a span goes there; none while the thread is torn down. Put back when this is dropped.
+    struct Pushing(Option<Box<SpanRing>>);
+
+    impl Pushing {
+        #[inline]
+        fn begin() -> Self {
+            Self(local(|local| local.spans.take()).or_else(Self::first))
+        }
+
+        #[cold]
+        #[inline(never)]
+        fn first() -> Option<Box<SpanRing>> {
+            local::lasts().then(|| Box::new(RINGS.lease()))
+        }
+
+        #[inline]
+        fn ring(&mut self) -> Option<&mut Write> {
+            self.0.as_mut()?.ring()
+        }
     }
 
+    impl Drop for Pushing {
+        #[inline]
+        fn drop(&mut self) {
+            if let Some(ring) = self.0.take() {
+                // There is another if what was allocated meanwhile has finished a span.
+                drop(local(|local| local.spans.replace(ring)));
+            }
+        }
+    }
+
+    impl Write {
+        /// Whether there is room for a record. Asked first: bytes without a record would be taken for those of the next.
+        #[inline]
+        fn has_room(&mut self) -> bool {
+            match self.before_half.checked_sub(1) {
+                Some(before_half) => {
+                    self.before_half = before_half;
+                    true
+                }
+                None => self.has_room_now(),
+            }
+        }
+
+        /// The same, with a look at how far the collector is.
+        #[inline(never)]
+        fn has_room_now(&mut self) -> bool {
+            let slots = self.records.slots();
+            if slots == RING_SPANS / 2 {
+                wake();
+            }
+            self.before_half = slots.saturating_sub(RING_SPANS / 2 + 1);
+            slots > 0
+        }
+
+        /// Whether there is room for so many bytes of fields.
+        fn has_room_for(&self, bytes: usize) -> bool {
+            bytes <= self.bytes.cached_slots() || bytes <= self.bytes.slots()
+        }
+
+        #[inline(always)]
+        #[allow(clippy::inline_always, reason = "it is to be written where it stays")]
+        fn push(&mut self, record: Record) -> bool {
+            match self.records.push(record) {
+                Ok(()) => true,
+                Err(_) => false,
+            }
+        }
+    }
     /// Counts spans that are lost; returns how many have been.
     pub(crate) fn dropped(more: u64) -> u64 {
         DROPPED.fetch_add(more, Ordering::Relaxed) + more
@@ -281,23 +335,31 @@ mod exported {
             static ALL_KEPT: AtomicBool = AtomicBool::new(false);
             static BOXED: AtomicBool = AtomicBool::new(false);
             static SITE: Site = Site::of_tests("modelled", Spec::new());
-            let submit = move |rings, own: &Own<Write>, started| {
+            let submit = move |ring: &mut SpanRing, started| {
                 let fields = fields(started);
                 let trace = TraceContext { trace_id: 1, span_id: started, sampled: true };
-                let call = Returned { site: &SITE, series: 0, trace, parent: None, started, ended: started };
+                let call = Returned {
+                    site: &SITE,
+                    series: 0,
+                    trace,
+                    parent: None,
+                    parent_remote: false,
+                    started,
+                    ended: started,
+                };
                 let push = |write: &mut Write| {
                     let runs = fields.of_span(fields.all(), 0);
                     // Unless some is made meanwhile.
                     BOXED.fetch_or(runs.size() > write.bytes.slots(), Ordering::Relaxed);
-                    push_returned(call, runs, write)
+                    push_returned(&call, Some(runs), write)
                 };
-                push_to(rings, own, push) == Some(true)
+                ring.ring().is_some_and(|write| write.has_room() && push(write))
             };
             explore(move || {
                 let rings: &'static Rings<Write, Read> = Box::leak(Box::new(Rings::new(rings)));
                 let writer = thread::spawn(move || {
-                    let own = Own::new();
-                    [1, 2, 3, 4].map(|started| submit(rings, &own, started))
+                    let mut ring = rings.lease();
+                    [1, 2, 3, 4].map(|started| submit(&mut ring, started))
                 });
                 let mut spans = Vec::new();
                 take(rings, &mut spans);
