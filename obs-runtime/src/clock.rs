@@ -172,6 +172,11 @@ impl Anchor {
 
     /// Nanoseconds since the epoch at a tick not long ago.
     pub(crate) fn unix_nanos(&mut self, ticks: u64) -> u64 {
+        // As nearly always.
+        let since = nanos(ticks.saturating_sub(self.ticks));
+        if ticks >= self.ticks && since <= Self::MAX_AGE_NANOS && self.unix_nanos > 0 {
+            return self.unix_nanos + since;
+        }
         if self.is_old(ticks) {
             *self = Self::latest(ticks);
             if self.is_old(ticks) {

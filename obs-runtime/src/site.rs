@@ -127,12 +127,8 @@ impl Spec {
     }
 
     /// How many outcomes each combination of labels has: success, the ways to fail, a panic, and being cancelled.
-    pub(crate) const fn outcomes(&self) -> usize {
-        let errors = match self.error_kinds {
-            Some(kinds) => kinds.cardinality,
-            None => 1,
-        };
-        errors + 3
+    pub(crate) fn outcomes(&self) -> usize {
+        self.error_kinds.map_or(1, |kinds| kinds.cardinality) + 3
     }
 
     const fn ends_ok_when_dropped(&self) -> bool {
@@ -209,8 +205,6 @@ pub struct Site {
     /// The function's place in each thread's table, once a call may be counted without more ado; before that, one that
     /// no table has.
     quick: AtomicUsize,
-    /// How many outcomes each combination of labels has.
-    pub(crate) outcomes: u32,
     /// Whether a call that is dropped while nothing panics has returned, has not failed, and has no more labels.
     pub(crate) ends_ok_when_dropped: bool,
     /// What is to be done for a call, see [`Mode`]. Nothing until a runtime starts.
@@ -226,8 +220,6 @@ impl Site {
     #[must_use]
     pub const fn new(spec: Spec, metadata: Metadata<'static>, keys: &'static [&'static str]) -> Self {
         Self {
-            #[allow(clippy::cast_possible_truncation, reason = "a budget of that size is refused")]
-            outcomes: spec.outcomes() as u32,
             ends_ok_when_dropped: spec.ends_ok_when_dropped(),
             spec,
             metadata,

@@ -2,20 +2,23 @@
 
 const NANOS: u64 = 1_000_000_000;
 
+/// How long a stamp is.
+pub(crate) const STAMP_BYTES: usize = 27;
+
 /// Where the fraction's six digits stand.
 const FRACTION: std::ops::Range<usize> = 20..26;
 
 /// The last stamp made.
 pub(crate) struct Stamp {
     second: u64,
-    text: [u8; 27],
+    text: [u8; STAMP_BYTES],
 }
 
 impl Stamp {
     pub(crate) const NONE: Self = Self { second: u64::MAX, text: *b"0000-00-00T00:00:00.000000Z" };
 
     /// The stamp of a moment, to the microsecond.
-    pub(crate) fn of(&mut self, unix_nanos: u64) -> &[u8] {
+    pub(crate) fn of(&mut self, unix_nanos: u64) -> &[u8; STAMP_BYTES] {
         let second = unix_nanos / NANOS;
         if second != self.second {
             self.second = second;
@@ -32,7 +35,10 @@ impl Stamp {
                 digits(&mut self.text[range], number);
             }
         }
-        digits(&mut self.text[FRACTION], unix_nanos % NANOS / 1_000);
+        let micros = unix_nanos % NANOS / 1_000;
+        for (out, two) in self.text[FRACTION].as_chunks_mut().0.iter_mut().zip([10_000, 100, 1]) {
+            *out = two_digits(micros / two % 100);
+        }
         &self.text
     }
 }
@@ -45,10 +51,16 @@ pub(crate) fn rfc3339(unix_nanos: u64) -> String {
 }
 
 fn digits(out: &mut [u8], mut number: u64) {
-    for digit in out.iter_mut().rev() {
-        *digit = b'0' + u8::try_from(number % 10).unwrap_or_default();
-        number /= 10;
+    for two in out.as_chunks_mut().0.iter_mut().rev() {
+        *two = two_digits(number % 100);
+        number /= 100;
     }
+}
+
+/// The digits of a number below a hundred.
+#[inline]
+fn two_digits(number: u64) -> [u8; 2] {
+    [number / 10, number % 10].map(|digit| b'0' + (digit & 0xf) as u8)
 }
 
 /// The Gregorian date of a day since 1970-01-01. Years begin in March here, so that the leap day is

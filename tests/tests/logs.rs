@@ -174,3 +174,76 @@ fn a_deadline_without_end_is_no_error() {
     let _recorder = recorder();
     assert!(obs_runtime::flush(Duration::MAX).logs);
 }
+
+/// An event whose field has the key of one that is around it at times.
+fn says_its_own_place(place: u32) {
+    tracing::info!(target: "said", place, "own");
+}
+
+#[observe(fields(place), no_log)]
+fn says_where_it_is(place: &str) {
+    tracing::info!(target: "said", "function");
+    says_its_own_place(7);
+}
+
+#[test]
+fn each_line_says_where_it_is_now() {
+    let recorder = recorder();
+    let span = tracing::info_span!("span", place = "outside", later = tracing::field::Empty);
+    let said = |text: &str| tracing::info!(target: "said", text);
+    says_its_own_place(1);
+    span.in_scope(|| {
+        said("first");
+        says_its_own_place(2);
+        span.record("later", "recorded");
+        said("second");
+        says_where_it_is("inside");
+        {
+            let _entered = obs_runtime::context!(place = "of a context").enter();
+            said("third");
+        }
+        says_its_own_place(3);
+        said("fourth");
+    });
+    said("fifth");
+    says_its_own_place(4);
+    let lines = recorder.all_lines().into_iter().filter(|line| line["target"] == "said");
+    let lines: Vec<_> = lines
+        .map(|line| {
+            let of = |key: &str| line[key].to_string().trim_matches('"').to_owned();
+            let function = of("function").rsplit("::").next().unwrap_or_default().to_owned();
+            let what = if line["msg"] == "" { of("text") } else { of("msg") };
+            format!("{what}: {} {} {function} {}", of("place"), of("later"), !line["span_id"].is_null())
+        })
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            "own: 1 null null false",
+            "first: outside null null true",
+            "own: 2 null null true",
+            "second: outside recorded null true",
+            "function: inside recorded says_where_it_is true",
+            "own: 7 recorded says_where_it_is true",
+            "third: of a context recorded null true",
+            "own: 3 recorded null true",
+            "fourth: outside recorded null true",
+            "fifth: null null null false",
+            "own: 4 null null false",
+        ]
+    );
+}
+
+#[test]
+fn a_message_may_stand_anywhere_or_be_none() {
+    let recorder = recorder();
+    tracing::info!(target: "message", a = 1, message = "late", b = 2);
+    tracing::info!(target: "message", message = 5, c = 3);
+    tracing::info!(target: "message", d = 4);
+    tracing::info!(target: "message", message = "text", message = "again");
+    let lines: Vec<_> = recorder.all_lines().into_iter().filter(|line| line["target"] == "message").collect();
+    assert_eq!((&lines[0]["msg"], &lines[0]["a"], &lines[0]["b"]), (&"late".into(), &1.into(), &2.into()));
+    assert_eq!((&lines[1]["msg"], &lines[1]["message"], &lines[1]["c"]), (&"".into(), &5.into(), &3.into()));
+    assert_eq!((&lines[2]["msg"], &lines[2]["d"]), (&"".into(), &4.into()));
+    assert_eq!(lines[3]["msg"], "again", "of two the last");
+}

@@ -211,7 +211,7 @@ impl Live {
     #[inline(never)]
     fn leave_frame_ok(&mut self) {
         let (Some(cells), &Open::Frame(frame), None) = (self.cells, &self.span, &self.beside) else {
-            return self.end(End::Ok, None);
+            return self.leave_waited_ok();
         };
         let (series, until) = self.finish(cells);
         let Self { site, started, .. } = *self;
@@ -228,6 +228,36 @@ impl Live {
         }
     }
 
+    /// The same of a future that has waited.
+    #[inline(never)]
+    fn leave_waited_ok(&mut self) {
+        let (Some(cells), Open::Own(_), None) = (Counted::place(self.site), &self.span, &self.beside) else {
+            return self.end(End::Ok, None);
+        };
+        let (series, until) = self.finish(cells);
+        let Self { site, started, .. } = *self;
+        match &self.span {
+            Open::Own(span) if span.is_simple() && site.is_quiet(until.saturating_sub(started)) => {
+                if span.identity.exported
+                    && let Some(returned) = Returned::of(site, series, &span.identity, started, until)
+                {
+                    let fields = span.exported_fields();
+                    trace::submit_returned(&returned, (span.fields.len() > 0).then_some(fields));
+                }
+                self.keep();
+            }
+            _ => self.close_ok(series, until),
+        }
+    }
+
+    /// Keeps the span for the next future that has to wait.
+    fn keep(&mut self) {
+        if let Open::Own(span) = std::mem::replace(&mut self.span, Open::Nowhere) {
+            let _busy = busy::now();
+            with_stack(|stack| stack.keep(span));
+        }
+    }
+
     /// Counts the end of a call that has returned, and has not failed. In which series, and when.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "the end of nearly every call")]
@@ -235,8 +265,7 @@ impl Live {
         let until = clock::counter();
         self.progress = Progress::Ended;
         self.is_over(until);
-        // Numbers that are too large are those of no series.
-        let series = (self.labels as usize).wrapping_mul(self.site.outcomes as usize) + outcome::OK;
+        let series = cells.series_ok(self.labels);
         cells.count(series, until.saturating_sub(self.started));
         (series, until)
     }

@@ -1,13 +1,9 @@
 //! Fields as they will stand in a log line: written to JSON once, when they are recorded.
 
-use super::json::{write_bool, write_f64, write_formatted, write_integer, write_string};
-use super::keys::is_reserved;
-use std::error::Error;
-use std::fmt;
+use super::json::write_string;
+use super::keys::write_key;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
-use tracing_core::Field;
-use tracing_core::field::Visit;
 
 /// Recorded fields: `"key":value,` one behind the other, and where each part lies.
 #[derive(Clone, Debug, Default)]
@@ -28,9 +24,6 @@ pub(crate) struct Entry {
     pub(super) shared: bool,
 }
 
-/// Stands before a field's name that is reserved.
-const RESERVED_PREFIX: &str = "field.";
-
 /// Bytes of fields that one scope may record; what comes later is left out, and counted.
 const MAX_SCOPE_BYTES: usize = 64 * 1024;
 
@@ -39,6 +32,16 @@ static LEFT_OUT: AtomicU64 = AtomicU64::new(0);
 /// How many fields have been left out.
 pub(crate) fn left_out() -> u64 {
     LEFT_OUT.load(Ordering::Relaxed)
+}
+
+/// Whether there is room for a field behind others that have so many bytes. One that is left out is counted.
+#[inline]
+pub(crate) fn has_room(bytes: usize) -> bool {
+    let room = bytes < MAX_SCOPE_BYTES;
+    if !room {
+        LEFT_OUT.fetch_add(1, Ordering::Relaxed);
+    }
+    room
 }
 
 impl Fields {
@@ -170,24 +173,13 @@ impl Fields {
 
     /// Appends one field, whose value `write` appends as JSON.
     pub(crate) fn push(&mut self, key: &str, write: impl FnOnce(&mut Vec<u8>)) {
-        self.push_behind(
-            |out| {
-                if is_reserved(key) {
-                    write_string(out, &format!("{RESERVED_PREFIX}{key}"));
-                } else {
-                    write_string(out, key);
-                }
-                out.push(b':');
-            },
-            write,
-        );
+        self.push_behind(|out| write_key(out, key), write);
     }
 
     /// Appends one field, whose key and value are appended as JSON.
     #[inline]
-    fn push_behind(&mut self, key: impl FnOnce(&mut Vec<u8>), value: impl FnOnce(&mut Vec<u8>)) {
-        if self.bytes.len() >= self.scope + MAX_SCOPE_BYTES {
-            LEFT_OUT.fetch_add(1, Ordering::Relaxed);
+    pub(super) fn push_behind(&mut self, key: impl FnOnce(&mut Vec<u8>), value: impl FnOnce(&mut Vec<u8>)) {
+        if !has_room(self.bytes.len() - self.scope) {
             return;
         }
         let start = offset(self.bytes.len());
@@ -274,101 +266,6 @@ fn end_of_value(json: &[u8], start: usize) -> Option<usize> {
 /// The limits on scopes and values, and the depth of a stack, keep every offset far below four billion.
 fn offset(bytes: usize) -> u32 {
     u32::try_from(bytes).unwrap_or(u32::MAX)
-}
-
-/// What `tracing` hands over, field by field.
-impl Visit for Fields {
-    fn record_f64(&mut self, field: &Field, value: f64) {
-        self.push(field.name(), |out| write_f64(out, value));
-    }
-
-    fn record_i64(&mut self, field: &Field, value: i64) {
-        self.push(field.name(), |out| write_integer(out, value));
-    }
-
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        self.push(field.name(), |out| write_integer(out, value));
-    }
-
-    fn record_i128(&mut self, field: &Field, value: i128) {
-        self.push(field.name(), |out| write_integer(out, value));
-    }
-
-    fn record_u128(&mut self, field: &Field, value: u128) {
-        self.push(field.name(), |out| write_integer(out, value));
-    }
-
-    fn record_bool(&mut self, field: &Field, value: bool) {
-        self.push(field.name(), |out| write_bool(out, value));
-    }
-
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.push(field.name(), |out| write_string(out, value));
-    }
-
-    fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        self.push(field.name(), |out| write_string(out, &crate::outcome::ErrorRef::Error(value).text()));
-    }
-
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.push(field.name(), |out| write_formatted(out, value));
-    }
-}
-
-/// Fields whose keys the compiler has written as JSON already.
-pub(crate) struct Keyed<'a> {
-    pub(crate) fields: &'a mut Fields,
-    /// The key of the next field; empty if it has to be looked at.
-    pub(crate) key: &'static str,
-}
-
-impl Keyed<'_> {
-    #[inline]
-    fn push(&mut self, field: &Field, value: impl FnOnce(&mut Vec<u8>)) {
-        if self.key.is_empty() {
-            self.fields.push(field.name(), value);
-        } else {
-            self.fields.push_behind(|out| out.extend_from_slice(self.key.as_bytes()), value);
-        }
-    }
-}
-
-impl Visit for Keyed<'_> {
-    fn record_f64(&mut self, field: &Field, value: f64) {
-        self.push(field, |out| write_f64(out, value));
-    }
-
-    fn record_i64(&mut self, field: &Field, value: i64) {
-        self.push(field, |out| write_integer(out, value));
-    }
-
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        self.push(field, |out| write_integer(out, value));
-    }
-
-    fn record_bool(&mut self, field: &Field, value: bool) {
-        self.push(field, |out| write_bool(out, value));
-    }
-
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.push(field, |out| write_string(out, value));
-    }
-
-    fn record_i128(&mut self, field: &Field, value: i128) {
-        self.fields.record_i128(field, value);
-    }
-
-    fn record_u128(&mut self, field: &Field, value: u128) {
-        self.fields.record_u128(field, value);
-    }
-
-    fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        self.fields.record_error(field, value);
-    }
-
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.push(field, |out| write_formatted(out, value));
-    }
 }
 
 #[cfg(test)]

@@ -1,10 +1,25 @@
 //! Names of fields as JSON keys, written by the compiler where it knows them.
 
+use super::json::write_string;
+
 /// Keys of every line, which no field may write a second time.
 const RESERVED: [&str; 7] = ["time", "level", "msg", "target", "function", "trace_id", "span_id"];
 
+/// Stands before a field's name that is reserved.
+const RESERVED_PREFIX: &str = "field.";
+
+/// Appends a field's name as a key of a line.
+pub(crate) fn write_key(out: &mut Vec<u8>, name: &str) {
+    if is_reserved(name) {
+        write_string(out, &format!("{RESERVED_PREFIX}{name}"));
+    } else {
+        write_string(out, name);
+    }
+    out.push(b':');
+}
+
 /// Whether a line has that key already.
-pub(super) fn is_reserved(key: &str) -> bool {
+fn is_reserved(key: &str) -> bool {
     // As nearly all keys are not, by their length.
     key.len() <= 8 && RESERVED.contains(&key)
 }

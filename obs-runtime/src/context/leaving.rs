@@ -63,22 +63,31 @@ impl Stack {
         key: FrameKey,
         export: impl FnOnce(&Identity, Option<FieldRuns<'_>>),
     ) -> bool {
-        let Some(frame) = self.frames.innermost() else { return false };
-        if frame.key != key || !frame.is_simple() {
-            return false;
-        }
-        let start = frame.start as usize;
+        let Some(frame) = self.innermost_simple(key) else { return false };
+        let start = frame.start;
         if frame.identity.exported {
             if frame.carries {
                 return false;
             }
             self.export_simple(export);
         }
-        self.frames.drop_simple();
-        if self.fields.len() > start {
-            self.fields.truncate(start);
-        }
+        self.drop_simple(start);
         true
+    }
+
+    /// The frame of that name, if it is the innermost one and nobody has to hear of its end but who is told of spans.
+    #[inline]
+    fn innermost_simple(&self, key: FrameKey) -> Option<&Frame> {
+        self.frames.innermost().filter(|frame| frame.key == key && frame.is_simple())
+    }
+
+    /// Leaves that frame, whose fields begin there.
+    #[inline]
+    fn drop_simple(&mut self, start: u32) {
+        self.frames.drop_simple();
+        if self.fields.len() > start as usize {
+            self.fields.truncate(start as usize);
+        }
     }
 
     /// Hands over what is exported of the innermost frame.
@@ -124,6 +133,17 @@ impl Stack {
 
     /// Takes the frame of that name off the stack: a future that waits keeps its span.
     pub(crate) fn lift(&mut self, key: FrameKey) -> Option<Box<Span>> {
+        if let Some(frame) = self.innermost_simple(key)
+            && !frame.carries
+            && frame.base as usize == self.fields.len()
+        {
+            // As nearly always, there is nothing to take along.
+            let (metadata, function, identity) = (frame.metadata?, frame.function, frame.identity);
+            let mut span = self.spares.take(metadata, identity);
+            span.function = function;
+            self.frames.drop_simple();
+            return Some(span);
+        }
         let place = self.find(key)?;
         let frame = &self.frames[place];
         let mut span = self.spares.take(frame.metadata?, frame.identity);
@@ -140,6 +160,9 @@ impl Stack {
 
     /// Leaves the frame of a poll, with what has to go back to the future's span.
     pub(crate) fn leave_poll(&mut self, key: FrameKey, span: &mut Span) {
+        if let Some(frame) = self.innermost_simple(key).filter(|frame| !frame.recorded) {
+            return self.drop_simple(frame.start);
+        }
         let Some(place) = self.find(key) else { return };
         let end = self.end(place);
         let frame = &mut self.frames[place];

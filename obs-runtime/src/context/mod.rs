@@ -8,15 +8,18 @@ mod fields;
 mod frame;
 mod frames;
 mod identity;
-mod json;
+pub(crate) mod json;
 mod keys;
 mod leaving;
 mod notes;
 mod recording;
+#[cfg(feature = "log")]
+mod said;
 mod scope;
 mod span;
 mod spares;
 mod stack;
+mod values;
 
 #[cfg(feature = "opentelemetry")]
 pub(crate) use api::baggage_beside;
@@ -24,10 +27,12 @@ pub(crate) use carried::Carried;
 pub(crate) use failures::{Failure, Failures};
 #[cfg(feature = "log")]
 pub(crate) use fields::Entry;
+#[cfg(feature = "log")]
+pub(crate) use fields::has_room;
 #[cfg(feature = "prometheus")]
 pub(crate) use fields::left_out;
-pub(crate) use fields::{FieldRuns, Fields, Keyed};
-pub(crate) use frame::{Frame, FrameKey, FrameKind};
+pub(crate) use fields::{FieldRuns, Fields};
+pub(crate) use frame::{FrameKey, FrameKind};
 pub(crate) use identity::Identity;
 pub(crate) use json::unescape;
 #[cfg(feature = "log")]
@@ -36,8 +41,13 @@ pub(crate) use json::write_formatted;
 pub(crate) use json::{write_bool, write_f64};
 #[cfg(any(feature = "log", feature = "health"))]
 pub(crate) use json::{write_integer, write_string};
+#[cfg(feature = "log")]
+pub(crate) use keys::write_key;
 pub use keys::{json_key, json_key_text};
 pub(crate) use leaving::Left;
-pub(crate) use notes::{EventFields, Notes, SpanEvent};
+pub(crate) use notes::{Notes, SpanEvent};
 pub(crate) use span::Span;
 pub(crate) use stack::{Stack, with_stack};
+pub(crate) use values::{EventFields, Values};
+#[cfg(feature = "log")]
+pub(crate) use values::{MESSAGE, visits_values};

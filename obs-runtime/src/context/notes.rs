@@ -1,11 +1,8 @@
 //! What happens while a span is open, and is exported with it: events, and links to other spans.
 
-use super::Fields;
-use super::json::{write_formatted, write_string};
+use super::{EventFields, Fields};
 use crate::trace::{TraceContext, limits};
-use std::fmt;
-use tracing_core::field::Visit;
-use tracing_core::{Event, Field, Metadata};
+use tracing_core::{Event, Metadata};
 
 /// Events and links of a span. Most spans have none, so they are a box away.
 #[derive(Debug, Default)]
@@ -98,42 +95,5 @@ impl Notes {
         let mut noted = self.0.map(|noted| *noted).unwrap_or_default();
         noted.events.sort_by_key(|event| event.at);
         noted
-    }
-}
-
-/// Sets an event's message apart from its other fields.
-pub(crate) struct EventFields<'a> {
-    pub(crate) message: &'a mut Vec<u8>,
-    pub(crate) fields: &'a mut Fields,
-}
-
-macro_rules! forward {
-    ($($name:ident: $ty:ty),* $(,)?) => {$(
-        fn $name(&mut self, field: &Field, value: $ty) {
-            self.fields.$name(field, value);
-        }
-    )*};
-}
-
-impl Visit for EventFields<'_> {
-    forward! {
-        record_f64: f64, record_i64: i64, record_u64: u64, record_i128: i128, record_u128: u128,
-        record_bool: bool, record_error: &(dyn std::error::Error + 'static),
-    }
-
-    fn record_str(&mut self, field: &Field, value: &str) {
-        if field.name() == "message" {
-            write_string(self.message, value);
-        } else {
-            self.fields.record_str(field, value);
-        }
-    }
-
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        if field.name() == "message" {
-            write_formatted(self.message, value);
-        } else {
-            self.fields.record_debug(field, value);
-        }
     }
 }

@@ -15,6 +15,8 @@ use tracing_core::Metadata;
 impl Stack {
     /// Puts other fields in the place of some, and sets the frames above right.
     pub(super) fn splice(&mut self, range: Range<usize>, new: &Fields, above: usize) {
+        #[cfg(feature = "log")]
+        self.said.forget();
         let mut behind = Fields::new();
         behind.extend(&self.fields, self.fields.entries(range.end..self.fields.len()), |_| true);
         self.fields.truncate(range.start);

@@ -80,6 +80,11 @@ impl Span {
         self.shadows |= new.iter().any(|entry| self.fields.shadowed(entry, &self.fields, old));
     }
 
+    /// Whether there is nothing to say of it but its fields, and nobody holds it by its number.
+    pub(crate) fn is_simple(&self) -> bool {
+        self.notes.is_empty() && self.carried.is_none() && self.id.is_none()
+    }
+
     /// Its own fields, and those that contexts around it have brought.
     pub(crate) fn exported_fields(&self) -> FieldRuns<'_> {
         self.fields.of_span(self.fields.all(), self.inherited)

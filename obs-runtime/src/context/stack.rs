@@ -10,12 +10,16 @@ use super::frame::{Frame, FrameKey, FrameKind, position};
 use super::frames::Frames;
 use super::identity::{Identities, Identity, Place};
 use super::notes::Notes;
+#[cfg(feature = "log")]
+use super::said::Said;
 use super::spares::Spares;
-use super::{Carried, Fields, Keyed, Span};
+use super::values::Keyed;
+use super::{Carried, Fields, Span};
 use crate::local::{self, local};
 use crate::site::Site;
 #[cfg(feature = "opentelemetry")]
 use crate::trace::TraceContext;
+use std::mem::ManuallyDrop;
 use std::num::NonZeroU64;
 use std::ops::Range;
 use std::sync::Arc;
@@ -31,6 +35,8 @@ pub(crate) struct Stack {
     /// What came to an end without returning, if anything did of late.
     pub(super) fallen: Option<Box<Fallen>>,
     pub(super) spares: Spares,
+    #[cfg(feature = "log")]
+    pub(super) said: Said,
 }
 
 /// So many fields, and so many bytes of them, are seen at once: the innermost ones.
@@ -38,12 +44,12 @@ const MAX_VISIBLE: usize = 256;
 const MAX_VISIBLE_BYTES: usize = 64 * 1024;
 
 /// The stack while somebody works on it. Put back when this is dropped, by a panic too.
-struct Taken(Option<Box<Stack>>);
+struct Taken(ManuallyDrop<Option<Box<Stack>>>);
 
 impl Drop for Taken {
     #[inline]
     fn drop(&mut self) {
-        local(|local| local.stack.put(self.0.take()));
+        local(|local| local.stack.put(ManuallyDrop::into_inner(std::mem::take(&mut self.0))));
     }
 }
 
@@ -56,7 +62,7 @@ pub(crate) fn with_stack<R>(run: impl FnOnce(&mut Stack) -> R) -> Option<R> {
         Some(stack) => stack,
         None => make()?,
     };
-    Taken(Some(stack)).0.as_deref_mut().map(run)
+    Taken(ManuallyDrop::new(Some(stack))).0.as_deref_mut().map(run)
 }
 
 /// The stack of a thread that has had none.
@@ -73,6 +79,8 @@ fn make() -> Option<Box<Stack>> {
             identities: Identities::new(),
             fallen: None,
             spares: Spares::new(),
+            #[cfg(feature = "log")]
+            said: Said::new(),
         })
     })
 }

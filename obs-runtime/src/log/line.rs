@@ -1,7 +1,8 @@
 //! One line: a flat JSON object, or text for a person.
 
 use super::text;
-use crate::context::{Entry, Fields, Frame, Stack, write_string};
+use crate::context::{Entry, Fields, Stack, write_string};
+use crate::time::STAMP_BYTES;
 use crate::trace::TraceContext;
 use tracing_core::Level;
 
@@ -22,7 +23,6 @@ pub enum Format {
 
 impl Format {
     /// Whether it is text; what is `Auto` here goes nowhere but to JSON.
-    #[cfg(feature = "otlp")]
     pub(super) fn is_text(self) -> bool {
         matches!(self, Self::Text | Self::ColorText)
     }
@@ -33,7 +33,7 @@ pub(super) struct Parts<'a> {
     pub(super) level: Level,
     pub(super) target: &'a str,
     /// RFC 3339.
-    pub(super) time: &'a [u8],
+    pub(super) time: &'a [u8; STAMP_BYTES],
     /// As a JSON string; empty if there is none.
     pub(super) message: &'a [u8],
     pub(super) fields: &'a Fields,
@@ -44,42 +44,30 @@ pub(super) struct Line<'a> {
     pub(super) context: Option<&'a Stack>,
 }
 
-impl<'a> Line<'a> {
+impl Line<'_> {
     /// Appends the line, its end included.
     pub(super) fn write(&self, format: Format, out: &mut Vec<u8>) {
         match format {
-            Format::Auto | Format::Json => self.write_json(out),
+            Format::Auto | Format::Json => return self.write_json(out),
             Format::Text => text::write(self, false, out),
             Format::ColorText => text::write(self, true, out),
         }
         out.push(b'\n');
     }
 
-    pub(super) fn top(&self) -> Option<&'a Frame> {
-        self.context?.top()
-    }
-
     fn write_json(&self, out: &mut Vec<u8>) {
         let Parts { level, target, time, message, fields } = self.parts;
-        out.extend_from_slice(b"{\"time\":\"");
-        out.extend_from_slice(time);
-        out.extend_from_slice(behind_time(*level));
+        begin_json(out, time, *level);
         out.extend_from_slice(if message.is_empty() { b"\"\"" } else { message });
         out.extend_from_slice(b",\"target\":");
         write_string(out, target);
-        if let Some(function) = self.top().and_then(|top| top.function) {
-            out.extend_from_slice(b",\"function\":");
-            write_string(out, function.name());
-        }
         out.push(b',');
-        if let Some((trace, _)) = self.place() {
-            push_ids(out, &trace);
+        if let Some(stack) = self.context {
+            write_place(stack, out);
         }
         self.context_fields(|fields, run| out.extend_from_slice(fields.bytes_of(run)));
         self.own_fields(|run| out.extend_from_slice(fields.bytes_of(run)));
-        // Every member has written the comma behind it.
-        out.pop();
-        out.push(b'}');
+        end_json(out);
     }
 
     /// The innermost span.
@@ -89,22 +77,8 @@ impl<'a> Line<'a> {
 
     /// Hands over the fields of the enclosing spans in runs, less those that an inner field replaces.
     pub(super) fn context_fields(&self, mut each: impl FnMut(&Fields, &[Entry])) {
-        let (Some(stack), Some(top)) = (self.context, self.top()) else { return };
-        let visible = stack.visible(top);
-        let own = self.parts.fields;
-        let own_entries = own.all();
-        let replaced = |entry: &Entry, inner: &[Entry]| {
-            let by_event = !own_entries.is_empty() && stack.fields().shadowed(entry, own, own_entries);
-            by_event || stack.fields().shadowed(entry, stack.fields(), inner)
-        };
-        if !Stack::has_shadows(top) && !visible.iter().any(|entry| replaced(entry, &[])) {
-            each(stack.fields(), visible);
-            return;
-        }
-        for (i, entry) in visible.iter().enumerate() {
-            if !replaced(entry, &visible[i + 1..]) {
-                each(stack.fields(), std::slice::from_ref(entry));
-            }
+        if let Some(stack) = self.context {
+            context_fields(stack, self.parts.fields, |run| each(stack.fields(), run));
         }
     }
 
@@ -119,6 +93,56 @@ impl<'a> Line<'a> {
         }
         for i in (0..entries.len()).filter(|i| !replaced(*i)) {
             each(&entries[i..=i]);
+        }
+    }
+}
+
+/// Begins a line, up to its message.
+pub(super) fn begin_json(out: &mut Vec<u8>, time: &[u8; STAMP_BYTES], level: Level) {
+    out.extend_from_slice(b"{\"time\":\"");
+    out.extend_from_slice(time);
+    out.extend_from_slice(behind_time(level));
+}
+
+/// Ends a line, each member of which has written the comma behind it.
+pub(super) fn end_json(out: &mut Vec<u8>) {
+    out.pop();
+    out.extend_from_slice(b"}\n");
+}
+
+/// Appends what every line of a thread says that is there: the function, the ids, and the fields of the context.
+pub(super) fn write_context(stack: &Stack, out: &mut Vec<u8>) {
+    write_place(stack, out);
+    context_fields(stack, &Fields::new(), |run| out.extend_from_slice(stack.fields().bytes_of(run)));
+}
+
+fn write_place(stack: &Stack, out: &mut Vec<u8>) {
+    if let Some(function) = stack.top().and_then(|top| top.function) {
+        out.extend_from_slice(b"\"function\":");
+        write_string(out, function.name());
+        out.push(b',');
+    }
+    if let Some((trace, _)) = stack.place() {
+        push_ids(out, &trace);
+    }
+}
+
+/// Hands over the fields of the enclosing spans in runs, less those that an inner field, or one of the line's own,
+/// replaces.
+fn context_fields(stack: &Stack, own: &Fields, mut each: impl FnMut(&[Entry])) {
+    let Some(top) = stack.top() else { return };
+    let visible = stack.visible(top);
+    let own_entries = own.all();
+    let replaced = |entry: &Entry, inner: &[Entry]| {
+        let by_event = !own_entries.is_empty() && stack.fields().shadowed(entry, own, own_entries);
+        by_event || stack.fields().shadowed(entry, stack.fields(), inner)
+    };
+    if !Stack::has_shadows(top) && !visible.iter().any(|entry| replaced(entry, &[])) {
+        return each(visible);
+    }
+    for (i, entry) in visible.iter().enumerate() {
+        if !replaced(entry, &visible[i + 1..]) {
+            each(std::slice::from_ref(entry));
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Log lines: put together on the calling thread, written by one of their own.
 
 mod bridge;
+mod event;
 mod framed;
 mod line;
 mod output;
@@ -19,6 +20,7 @@ use crate::label::LabelTexts;
 use crate::subscriber;
 use crate::time::Stamp;
 use crate::trace::{Attribute, Attributes, SpanError};
+use event::{Callsites, Written};
 use line::{Line, Parts};
 use std::cell::RefCell;
 use std::fmt;
@@ -32,6 +34,7 @@ struct Buffers {
     line: Vec<u8>,
     anchor: Anchor,
     stamp: Stamp,
+    callsites: Callsites,
 }
 
 thread_local! {
@@ -42,6 +45,7 @@ thread_local! {
             line: Vec::new(),
             anchor: Anchor::NONE,
             stamp: Stamp::NONE,
+            callsites: Callsites::new(),
         })
     };
 }
@@ -63,6 +67,13 @@ pub(crate) struct CallEnded<'a> {
 
 /// Writes the line of a `tracing` event, which belongs to the span of that number if it names one.
 pub(crate) fn event(event: &Event<'_>, parent: Option<NonZeroU64>) {
+    if event.is_contextual() && writer::running() && !writer::format().is_text() {
+        match BUFFERS.try_with(|buffers| Some(event::write(event, &mut *buffers.try_borrow_mut().ok()?))) {
+            Ok(Some(Written::Not)) => {}
+            Ok(Some(Written::Yes)) => return,
+            Ok(Some(Written::Dropped) | None) | Err(_) => return writer::count_dropped(1),
+        }
+    }
     let metadata = event.metadata();
     let log = |context| {
         write_in(context, *metadata.level(), metadata.target(), clock::now(), |message, fields| {
@@ -133,14 +144,12 @@ fn write_in(
     if !writer::running() {
         return;
     }
-    // What the runtime's own threads run is somebody else's code, which may have much to say.
-    let runtime_thread = with_stack(|stack| stack.is_quiet()).unwrap_or(false);
-    if runtime_thread && level > Level::WARN && !target.starts_with("obs_runtime") {
+    if with_stack(|stack| is_passed_over(stack, level, target)) == Some(true) {
         return;
     }
     let written = BUFFERS.try_with(|buffers| {
         let mut buffers = buffers.try_borrow_mut().ok()?;
-        let Buffers { message, fields, line, anchor, stamp } = &mut *buffers;
+        let Buffers { message, fields, line, anchor, stamp, .. } = &mut *buffers;
         message.clear();
         fields.clear();
         framed::begin(line);
@@ -149,13 +158,14 @@ fn write_in(
         let parts = Parts { level, target, time, message, fields };
         let format = writer::format();
         build(format, within, &parts, line);
+        if !format.is_text() {
+            return hand_over(ticks, line).then_some(());
+        }
         let pushed = writer::push(ticks, line);
         #[cfg(feature = "otlp")]
         if records::wanted() {
-            if format.is_text() {
-                framed::begin(line);
-                build(Format::Json, within, &parts, line);
-            }
+            framed::begin(line);
+            build(Format::Json, within, &parts, line);
             records::push(ticks, line);
         }
         pushed.then_some(())
@@ -163,6 +173,22 @@ fn write_in(
     if !matches!(written, Ok(Some(()))) {
         writer::count_dropped(1);
     }
+}
+
+/// Whether nothing is logged of what a thread of the runtime's own runs: that is somebody else's code, which may have
+/// much to say.
+fn is_passed_over(stack: &Stack, level: Level, target: &str) -> bool {
+    stack.is_quiet() && level > Level::WARN && !target.starts_with("obs_runtime")
+}
+
+/// Hands over a line of JSON behind room for its header. False if it does not fit.
+fn hand_over(ticks: u64, line: &mut [u8]) -> bool {
+    let pushed = writer::push(ticks, line);
+    #[cfg(feature = "otlp")]
+    if records::wanted() {
+        records::push(ticks, line);
+    }
+    pushed
 }
 
 /// Puts a line together, with the context of this thread if it belongs here.

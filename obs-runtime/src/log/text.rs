@@ -15,7 +15,7 @@ pub(super) fn write(line: &Line<'_>, color: bool, out: &mut Vec<u8>) {
         let text = if color { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() };
         out.extend_from_slice(text.as_bytes());
     };
-    paint(out, "2", &String::from_utf8_lossy(time.get(TIME_OF_DAY).unwrap_or(time)));
+    paint(out, "2", &String::from_utf8_lossy(&time[TIME_OF_DAY]));
     out.push(b' ');
     paint(out, color_of(*level), &format!("{:>5}", level.as_str()));
     out.push(b' ');

@@ -8,6 +8,8 @@ pub(crate) struct Buckets {
     /// Upper bounds in seconds, ascending.
     pub(crate) seconds: &'static [f64],
     ticks: Box<[u64]>,
+    /// The lowest of them: most calls are short.
+    lowest: u64,
     /// For each number of significant bits, less one, the first bucket that a number of that length can be in.
     first: [u8; 64],
 }
@@ -25,7 +27,8 @@ impl Buckets {
             let bucket = ticks.iter().take_while(|bound| **bound < smallest).count();
             *first = u8::try_from(bucket).unwrap_or(u8::MAX);
         }
-        Self { seconds, ticks, first }
+        let lowest = ticks.first().copied().unwrap_or(u64::MAX);
+        Self { seconds, ticks, lowest, first }
     }
 
     /// How many buckets there are, the one above the last bound included.
@@ -36,6 +39,9 @@ impl Buckets {
     /// The bucket of a duration: the first whose bound is not below it.
     #[inline]
     pub(crate) fn of(&self, ticks: u64) -> usize {
+        if ticks <= self.lowest {
+            return 0;
+        }
         let mut bucket = usize::from(self.first[(ticks | 1).ilog2() as usize]);
         while self.ticks.get(bucket).is_some_and(|bound| *bound < ticks) {
             bucket += 1;

@@ -1,6 +1,6 @@
 //! The cells of one thread, and how threads come by them.
 
-use super::{Buckets, Shape, functions};
+use super::{Buckets, Shape, functions, outcome};
 use crate::busy;
 use crate::local::{self, local};
 use crate::shared::{AtomicU64, Mutex, MutexGuard, OnceLock, size};
@@ -19,6 +19,8 @@ pub(crate) struct FunctionCells {
     /// Calls that began here. They may finish on another thread.
     pub(super) started: AtomicU64,
     buckets: &'static Buckets,
+    /// How many outcomes each combination of labels has.
+    outcomes: u32,
     series: Table,
 }
 
@@ -238,6 +240,11 @@ impl ThreadCells {
             FunctionCells {
                 started: AtomicU64::new(0),
                 buckets: shape.buckets,
+                #[allow(
+                    clippy::cast_possible_truncation,
+                    reason = "a `u32` of series is more than a thread can keep"
+                )]
+                outcomes: shape.outcomes as u32,
                 series: Table::new(shape.series),
             }
         })
@@ -255,6 +262,13 @@ impl FunctionCells {
     #[inline]
     pub(crate) fn begin(&self) {
         add(&self.started, 1);
+    }
+
+    /// The series of calls with these labels that have returned, and have not failed. Numbers that are too large are those
+    /// of no series.
+    #[inline]
+    pub(crate) fn series_ok(&self, labels: u32) -> usize {
+        (labels as usize).wrapping_mul(self.outcomes as usize) + outcome::OK
     }
 
     /// Counts a call that ended, on the thread that alone writes these cells.
