@@ -43,11 +43,13 @@ pub struct Slo {
 #[derive(Clone, Copy, Debug)]
 #[allow(clippy::struct_excessive_bools, reason = "each is one argument of the attribute")]
 pub struct Spec {
-    pub(crate) metric: &'static str,
+    /// The stem of its metric families, unless it shares them.
+    metric: Option<&'static str>,
     pub(crate) labels: &'static [Dimension],
     pub(crate) result_labels: &'static [Dimension],
     pub(crate) error_kinds: Option<Dimension>,
-    pub(crate) buckets: &'static [f64],
+    /// Its bounds, unless they are the usual ones.
+    buckets: Option<&'static [f64]>,
     pub(crate) kind: SpanKind,
     pub(crate) err_level: Level,
     pub(crate) ok_level: Level,
@@ -80,11 +82,11 @@ impl Spec {
     #[allow(clippy::new_without_default, reason = "`Default` is not const")]
     pub const fn new() -> Self {
         Self {
-            metric: SHARED_METRIC,
+            metric: None,
             labels: &[],
             result_labels: &[],
             error_kinds: None,
-            buckets: DEFAULT_BUCKETS,
+            buckets: None,
             kind: SpanKind::Internal,
             err_level: Level::ERROR,
             ok_level: Level::DEBUG,
@@ -101,6 +103,16 @@ impl Spec {
             metrics: true,
             log: true,
         }
+    }
+
+    /// The stem of the metric families that it is counted in.
+    pub(crate) fn stem(&self) -> &'static str {
+        self.metric.unwrap_or(SHARED_METRIC)
+    }
+
+    /// The upper bounds of its buckets in seconds.
+    pub(crate) fn bounds(&self) -> &'static [f64] {
+        self.buckets.unwrap_or(DEFAULT_BUCKETS)
     }
 
     /// How many outcomes the function can have: what its budget counts.
@@ -159,13 +171,13 @@ macro_rules! setters {
 
 setters! {
     /// `metric = ".."`
-    metric(metric: &'static str) metric = metric;
+    metric(metric: &'static str) metric = Some(metric);
     /// `labels(..)` over the parameters.
     labels(labels: &'static [Dimension]) labels = labels;
     /// `labels(..)` over the return value.
     result_labels(labels: &'static [Dimension]) result_labels = labels;
     /// `buckets = [..]`
-    buckets(buckets: &'static [f64]) buckets = buckets;
+    buckets(buckets: &'static [f64]) buckets = Some(buckets);
     /// `budget = N`
     budget(budget: usize) budget = budget;
     /// `kind = ".."`

@@ -1,6 +1,7 @@
 //! One observed call, from its first line to its outcome.
 
 mod ended;
+mod leave;
 mod live;
 mod made;
 mod running;

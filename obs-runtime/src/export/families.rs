@@ -28,7 +28,7 @@ pub(super) fn families(snapshot: &[FunctionSnapshot]) -> BTreeMap<&'static str, 
     let mut stems: BTreeMap<&str, Vec<&FunctionSnapshot>> = BTreeMap::new();
     stems.entry(SHARED_METRIC).or_default();
     for function in snapshot {
-        stems.entry(function.site.spec.metric).or_default().push(function);
+        stems.entry(function.site.spec.stem()).or_default().push(function);
     }
     let by_name = |functions: Vec<_>| {
         let namesakes =

@@ -89,8 +89,8 @@ pub(crate) fn shape(id: usize, site: &Site, shared: &mut SharedBuckets) -> Shape
     };
     let outcomes = spec.outcomes();
     let result_values = values(spec.result_labels, 1);
-    let key: Vec<u64> = spec.buckets.iter().map(|bound| bound.to_bits()).collect();
-    let buckets = *shared.entry(key).or_insert_with(|| Box::leak(Box::new(Buckets::new(spec.buckets))));
+    let key: Vec<u64> = spec.bounds().iter().map(|bound| bound.to_bits()).collect();
+    let buckets = *shared.entry(key).or_insert_with(|| Box::leak(Box::new(Buckets::new(spec.bounds()))));
     #[allow(clippy::cast_precision_loss, reason = "a limit need not be exact to the nanosecond")]
     let slow_ticks =
         if spec.slow_nanos == u64::MAX { u64::MAX } else { crate::clock::ticks(spec.slow_nanos as f64) };

@@ -150,7 +150,7 @@ impl Book {
         let mut book = Self::default();
         book.0.entry("function").or_default();
         for function in snapshot {
-            book.0.entry(function.site.spec.metric).or_default().add(function);
+            book.0.entry(function.site.spec.stem()).or_default().add(function);
         }
         book
     }
@@ -174,11 +174,11 @@ impl Family {
             }
             let histogram = self.durations.entry(durations).or_insert_with(|| Histogram {
                 ticks: 0,
-                buckets: site.spec.buckets.iter().chain([&f64::INFINITY]).map(|bound| (*bound, 0)).collect(),
+                buckets: site.spec.bounds().iter().chain([&f64::INFINITY]).map(|bound| (*bound, 0)).collect(),
             });
             let Some(numbers) = numbers else { continue };
             histogram.ticks += numbers.sum;
-            for (bound, count) in site.spec.buckets.iter().chain([&f64::INFINITY]).zip(numbers.buckets) {
+            for (bound, count) in site.spec.bounds().iter().chain([&f64::INFINITY]).zip(numbers.buckets) {
                 let sure = histogram.buckets.iter_mut().find(|(wider, _)| wider >= bound);
                 sure.expect("infinity is").1 += count;
             }

@@ -1,0 +1,235 @@
+//! How a call that is observed ends. First what nearly all of them take, then all that may be.
+
+use super::ended::{Details, End, Ended};
+use super::live::{Counted, Live, Open, Progress};
+use crate::context::{Failures, FrameKind, Notes, with_stack};
+use crate::outcome::{ErrorRef, Verdict};
+use crate::store::{self, FunctionCells, Shape, outcome};
+use crate::trace::{self, Returned};
+use crate::{busy, clock, subscriber};
+
+impl Live {
+    /// Ends the call: the function has returned, and has not failed. All labels of the result are known.
+    #[inline(never)]
+    pub(super) fn leave_ok(&mut self) {
+        match (self.cells, &self.span, &self.beside) {
+            (Some(cells), Open::Nowhere, None) => _ = self.finish(cells),
+            _ => self.leave_frame_ok(),
+        }
+    }
+
+    /// The same of a call that has a frame.
+    #[inline(never)]
+    fn leave_frame_ok(&mut self) {
+        let (Some(cells), &Open::Frame(frame)) = (self.cells, &self.span) else {
+            return self.leave_waited_ok();
+        };
+        let (series, until) = self.finish(cells);
+        let Self { site, started, .. } = *self;
+        if !site.is_quiet(until.saturating_sub(started))
+            || with_stack(|stack| {
+                stack.leave_simple(frame, move |identity, fields| {
+                    if let Some(returned) = Returned::of(site, series, identity, started, until) {
+                        trace::submit_returned(&returned, fields);
+                    }
+                })
+            }) != Some(true)
+        {
+            self.close_ok(series, until);
+        }
+        self.close_beside();
+    }
+
+    /// The same of a future that has waited.
+    #[inline(never)]
+    fn leave_waited_ok(&mut self) {
+        let (Some(cells), Open::Own(_)) = (Counted::place(self.site), &self.span) else {
+            return self.end(End::Ok, None);
+        };
+        let (series, until) = self.finish(cells);
+        let Self { site, started, .. } = *self;
+        match &self.span {
+            Open::Own(span) if span.is_simple() && site.is_quiet(until.saturating_sub(started)) => {
+                if span.identity.exported
+                    && let Some(returned) = Returned::of(site, series, &span.identity, started, until)
+                {
+                    let fields = span.exported_fields();
+                    trace::submit_returned(&returned, (span.fields.len() > 0).then_some(fields));
+                }
+                self.keep();
+            }
+            _ => self.close_ok(series, until),
+        }
+        self.close_beside();
+    }
+
+    /// Ends the span that other layers see.
+    #[inline]
+    fn close_beside(&mut self) {
+        if let Some(beside) = self.beside.take() {
+            beside.close();
+        }
+    }
+
+    /// Keeps the span for the next future that has to wait.
+    fn keep(&mut self) {
+        if let Open::Own(span) = std::mem::replace(&mut self.span, Open::Nowhere) {
+            let _busy = busy::now();
+            with_stack(|stack| stack.keep(span));
+        }
+    }
+
+    /// Counts the end of a call that has returned, and has not failed. In which series, and when.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "the end of nearly every call")]
+    fn finish(&mut self, cells: &FunctionCells) -> (usize, u64) {
+        let until = clock::counter();
+        self.progress = Progress::Ended;
+        self.is_over(until);
+        let series = cells.series_ok(self.labels);
+        cells.count(series, until.saturating_sub(self.started));
+        (series, until)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn close_ok(&mut self, series: usize, until: u64) {
+        self.close(Ended { site: self.site, end: End::Ok, series, from: self.started, until, details: None });
+    }
+
+    /// Ends the call: the function has returned.
+    pub(super) fn leave(&mut self, verdict: Verdict<'_>) {
+        if self.progress != Progress::Ended {
+            let end = match verdict {
+                Verdict::Ok => End::Ok,
+                Verdict::Error { kind, error, type_name } => End::Error { kind, error, type_name },
+            };
+            self.end(end, None);
+        }
+    }
+
+    /// Ends the call in any way, with what else there is to say of it.
+    #[inline(never)]
+    pub(super) fn end(&mut self, end: End<'_>, details: Option<&mut Details>) {
+        self.progress = Progress::Ended;
+        let until = clock::now();
+        self.is_over(until);
+        let Some(shape) = self.site.shape() else { return };
+        let series = self.series(shape, end);
+        if self.site.spec.metrics {
+            store::finished(shape, self.cells, series, until.saturating_sub(self.started));
+        }
+        if !matches!(self.span, Open::Nowhere) {
+            self.close(Ended { site: self.site, end, series, from: self.started, until, details });
+        }
+        self.close_beside();
+    }
+
+    /// Ends the call's span.
+    fn close(&mut self, mut call: Ended<'_>) {
+        match self.span {
+            // A frame's name has nothing to drop.
+            Open::Frame(frame) if call.is_quiet() && call.leave(frame) => {
+                std::mem::forget(std::mem::replace(&mut self.span, Open::Nowhere));
+            }
+            _ => self.conclude(call),
+        }
+    }
+
+    /// Ends the call's span, and says what there is to say.
+    #[cold]
+    #[inline(never)]
+    fn conclude(&mut self, mut call: Ended<'_>) {
+        let quiet = call.is_quiet();
+        let (frame, failures, notes) = match std::mem::replace(&mut self.span, Open::Nowhere) {
+            Open::Nowhere => return,
+            Open::Foreign(foreign) => return foreign.close(),
+            Open::Own(mut span) if quiet && span.id.is_none() => {
+                span.left().into_iter().for_each(|left| call.export(left));
+                let _busy = busy::now();
+                with_stack(|stack| stack.keep(span));
+                return;
+            }
+            Open::Frame(frame) => (Some(frame), Failures::new(), Notes::new()),
+            Open::Own(mut span) => {
+                let (failures, notes) = (std::mem::take(&mut span.failures), std::mem::take(&mut span.notes));
+                let frame = with_stack(|stack| stack.enter(&span, FrameKind::Observed));
+                if let (None, Some(id)) = (frame, span.id) {
+                    subscriber::release(id);
+                }
+                (frame, failures, notes)
+            }
+        };
+        // Whatever this calls, an allocator say, may be observed, and would end here as well.
+        let _busy = busy::now();
+        match frame {
+            Some(frame) => call.conclude(frame, failures, notes),
+            None => trace::passed_over(self.site),
+        }
+    }
+
+    #[inline]
+    fn series(&self, shape: &Shape, end: End<'_>) -> usize {
+        let outcome = match end {
+            End::Ok => outcome::OK,
+            End::Error { kind, .. } => shape.error(kind),
+            End::Panic => shape.panic(),
+            End::Cancelled => shape.cancelled(),
+        };
+        let combination = match shape.result_values {
+            1 => self.labels as usize,
+            _ => self.with_result(shape),
+        };
+        // Numbers that are too large are those of no series.
+        combination.wrapping_mul(shape.outcomes).wrapping_add(outcome)
+    }
+
+    /// Of a call that did not return, the result's labels all have the value behind their last.
+    #[inline(never)]
+    fn with_result(&self, shape: &Shape) -> usize {
+        let (labels, of_result) = (self.labels as usize, self.site.spec.result_labels);
+        let known = usize::from(self.result_labels);
+        if known == of_result.len() {
+            return labels;
+        }
+        // One of them may have panicked behind others.
+        let values: usize = of_result.iter().take(known).map(|label| label.cardinality + 1).product();
+        (labels / values.max(1)).wrapping_mul(shape.result_values).wrapping_add(shape.result_values - 1)
+    }
+
+    /// Whether a panic has begun since the call has.
+    #[inline]
+    fn panicked(&self) -> bool {
+        std::thread::panicking() && !self.unwinding
+    }
+
+    /// How the call has ended if it is dropped now.
+    pub(super) fn dropped(&self) -> Option<End<'static>> {
+        match self.progress {
+            Progress::Ended => None,
+            Progress::Begun if self.site.spec.future => Some(End::Cancelled),
+            Progress::Begun if self.site.spec.stays && !self.panicked() => {
+                Some(if self.site.spec.fallible && !self.site.spec.early_is_ok {
+                    // A `?`, or a `return` that a macro wrote, has left it.
+                    let error = ErrorRef::Type("returned early");
+                    End::Error { kind: 0, error, type_name: "" }
+                } else {
+                    End::Ok
+                })
+            }
+            Progress::Begun | Progress::Polling => Some(End::Panic),
+        }
+    }
+}
+
+impl Drop for Live {
+    #[inline]
+    fn drop(&mut self) {
+        // The end of every call whose body stays where it is.
+        if self.progress == Progress::Begun && self.site.ends_ok_when_dropped && !std::thread::panicking() {
+            self.leave_ok();
+        } else if let Some(end) = self.dropped() {
+            self.end(end, None);
+        }
+    }
+}
