@@ -24,6 +24,10 @@ pub(crate) struct Entry {
     pub(super) shared: bool,
 }
 
+/// So many fields, and so many bytes of them, are seen at once: the innermost ones.
+pub(super) const MAX_VISIBLE: usize = 256;
+pub(super) const MAX_VISIBLE_BYTES: usize = 64 * 1024;
+
 /// Bytes of fields that one scope may record; what comes later is left out, and counted.
 const MAX_SCOPE_BYTES: usize = 64 * 1024;
 
@@ -207,6 +211,14 @@ impl Fields {
         }
     }
 
+    /// The bytes of a span's own fields, where they are few enough to be seen at once, and no context has brought others.
+    #[inline]
+    pub(super) fn alone(&self, own: Range<usize>) -> Option<FieldRuns<'_>> {
+        let own = Some(self.entries(own)).filter(|own| own.len() <= MAX_VISIBLE)?;
+        let own = Some(self.bytes_of(own)).filter(|own| own.len() <= MAX_VISIBLE_BYTES)?;
+        Some(FieldRuns { fields: self, above: [].iter(), own: Some(own) })
+    }
+
     /// Appends a string field.
     pub(crate) fn push_str(&mut self, key: &str, value: &str) {
         self.push(key, |out| write_string(out, value));
@@ -225,7 +237,10 @@ impl FieldRuns<'_> {
     /// How many bytes there are.
     #[inline]
     pub(crate) fn size(&self) -> usize {
-        self.clone().map(<[u8]>::len).sum()
+        match self.above.as_slice() {
+            [] => self.own.map_or(0, <[u8]>::len),
+            _ => self.clone().map(<[u8]>::len).sum(),
+        }
     }
 }
 
@@ -264,8 +279,10 @@ fn end_of_value(json: &[u8], start: usize) -> Option<usize> {
 }
 
 /// The limits on scopes and values, and the depth of a stack, keep every offset far below four billion.
+#[inline]
+#[allow(clippy::cast_possible_truncation, reason = "see above")]
 fn offset(bytes: usize) -> u32 {
-    u32::try_from(bytes).unwrap_or(u32::MAX)
+    bytes as u32
 }
 
 #[cfg(test)]

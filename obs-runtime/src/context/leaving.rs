@@ -95,9 +95,14 @@ impl Stack {
     fn export_simple(&mut self, export: impl FnOnce(&Identity, Option<FieldRuns<'_>>)) {
         let Some(frame) = self.frames.innermost() else { return };
         let (identity, end) = (&frame.identity, self.fields.len());
-        let fields = (end > frame.base as usize).then(|| {
-            let visible = self.visible_at(self.frames.len() - 1);
-            self.fields.of_span(visible, visible.len().saturating_sub(end - frame.own as usize))
+        let (base, own) = (frame.base as usize, frame.own as usize);
+        let fields = (end > base).then(|| {
+            // Nearly always none of those above are exported, and all of its own are visible.
+            let alone = (base == own).then(|| self.fields.alone(own..end)).flatten();
+            alone.unwrap_or_else(|| {
+                let visible = self.visible_at(self.frames.len() - 1);
+                self.fields.of_span(visible, visible.len().saturating_sub(end - own))
+            })
         });
         export(identity, fields);
     }

@@ -5,7 +5,7 @@
 //! such a formatter finds it taken and is passed over, instead of recursing.
 
 use super::failures::Fallen;
-use super::fields::Entry;
+use super::fields::{Entry, MAX_VISIBLE, MAX_VISIBLE_BYTES};
 use super::frame::{Frame, FrameKey, FrameKind, position};
 use super::frames::Frames;
 use super::identity::{Identities, Identity, Place};
@@ -38,10 +38,6 @@ pub(crate) struct Stack {
     #[cfg(feature = "log")]
     pub(super) said: Said,
 }
-
-/// So many fields, and so many bytes of them, are seen at once: the innermost ones.
-const MAX_VISIBLE: usize = 256;
-const MAX_VISIBLE_BYTES: usize = 64 * 1024;
 
 /// The stack while somebody works on it. Put back when this is dropped, by a panic too.
 struct Taken(ManuallyDrop<Option<Box<Stack>>>);
@@ -166,6 +162,9 @@ impl Stack {
     #[inline(never)]
     fn find_shadows(&mut self, start: usize) {
         let base = self.top().map_or(start, |top| top.base as usize);
+        if base == start {
+            return;
+        }
         let shadows = self.shadows(base..start, start..self.fields.len());
         self.top_mut().into_iter().for_each(|top| top.shadows |= shadows);
     }

@@ -268,10 +268,18 @@ mod exported {
         fn push(&mut self, record: Record) -> bool {
             match self.records.push(record) {
                 Ok(()) => true,
-                Err(_) => false,
+                Err(full) => {
+                    discard(full);
+                    false
+                }
             }
         }
     }
+    /// Drops what is rarely there, out of the way of what is.
+    #[cold]
+    #[inline(never)]
+    fn discard<T>(_: T) {}
+
     /// Counts spans that are lost; returns how many have been.
     pub(crate) fn dropped(more: u64) -> u64 {
         DROPPED.fetch_add(more, Ordering::Relaxed) + more
