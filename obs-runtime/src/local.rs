@@ -22,6 +22,9 @@ pub(crate) struct Local {
     /// Where finished spans go, unless one is just going there, or none has yet.
     #[cfg(feature = "otlp")]
     pub(crate) spans: Held<SpanRing>,
+    /// Whether any has.
+    #[cfg(feature = "otlp")]
+    pub(crate) has_spans: Cell<bool>,
 }
 
 /// What can be taken, to work on it.
@@ -37,17 +40,10 @@ impl<T> Held<T> {
         ManuallyDrop::into_inner(self.0.take())
     }
 
-    /// Puts it back, where nothing else has been put meanwhile.
+    /// Puts it back; nothing else has been put here meanwhile.
     #[inline]
     pub(crate) fn put(&self, taken: Option<Box<T>>) {
         self.0.set(ManuallyDrop::new(taken));
-    }
-
-    /// Puts it back, in the place of what may have been put there meanwhile.
-    #[cfg(feature = "otlp")]
-    #[inline]
-    pub(crate) fn replace(&self, taken: Box<T>) -> Option<Box<T>> {
-        ManuallyDrop::into_inner(self.0.replace(ManuallyDrop::new(Some(taken))))
     }
 }
 
@@ -63,6 +59,8 @@ thread_local! {
             has_stack: Cell::new(false),
             #[cfg(feature = "otlp")]
             spans: Held::new(),
+            #[cfg(feature = "otlp")]
+            has_spans: Cell::new(false),
         }
     };
     static END: End = const { End };

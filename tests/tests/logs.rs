@@ -4,6 +4,7 @@ use obs_runtime::observe;
 use obs_tests::recorder;
 use std::fmt;
 use std::time::Duration;
+use tracing::Callsite;
 
 #[allow(clippy::needless_pass_by_value, reason = "any type may be a field")]
 #[observe(fields(text, %path, ?odd, number = f64::NAN, huge))]
@@ -246,4 +247,52 @@ fn a_message_may_stand_anywhere_or_be_none() {
     assert_eq!((&lines[1]["msg"], &lines[1]["message"], &lines[1]["c"]), (&"".into(), &5.into(), &3.into()));
     assert_eq!((&lines[2]["msg"], &lines[2]["d"]), (&"".into(), &4.into()));
     assert_eq!(lines[3]["msg"], "again", "of two the last");
+}
+
+#[test]
+fn values_may_come_in_any_order_and_twice() {
+    let recorder = recorder();
+    let callsite = tracing::callsite!(
+        name: "by hand",
+        kind: tracing::metadata::Kind::EVENT,
+        target: "by_hand",
+        level: tracing::Level::INFO,
+        fields: message, a
+    );
+    let metadata = callsite.metadata();
+    let [message, a] = ["message", "a"].map(|name| metadata.fields().field(name).expect("declared"));
+    let [one, two]: [Option<&dyn tracing::Value>; 2] = [Some(&1_u64), Some(&2_u64)];
+    let [text, other]: [Option<&dyn tracing::Value>; 2] = [Some(&"text"), Some(&"other")];
+    for values in [
+        [(&message, text), (&a, one), (&a, one)],
+        [(&a, one), (&message, text), (&a, two)],
+        [(&message, text), (&message, other), (&a, two)],
+    ] {
+        tracing::Event::dispatch(metadata, &metadata.fields().value_set(&values));
+    }
+    let lines: Vec<_> = recorder.all_lines().into_iter().filter(|line| line["target"] == "by_hand").collect();
+    let said: Vec<_> = lines.iter().map(|line| format!("{} {}", line["msg"], line["a"])).collect();
+    assert_eq!(said, ["\"text\" 1", "\"text\" 2", "\"other\" 2"]);
+}
+
+/// Records something in a span when it is shown.
+struct Records(tracing::Span);
+
+impl fmt::Display for Records {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.record("user", 7);
+        f.write_str("recorded")
+    }
+}
+
+#[test]
+fn no_key_comes_twice() {
+    let recorder = recorder();
+    tracing::info!(target: "keys", level = 1, field.level = 2, "both are the same key");
+    let span = tracing::info_span!("span", user = tracing::field::Empty);
+    span.in_scope(|| tracing::info!(target: "keys", user = 1, "{}", Records(span.clone())));
+    // Which looks for keys that come twice.
+    let lines: Vec<_> = recorder.all_lines().into_iter().filter(|line| line["target"] == "keys").collect();
+    assert_eq!((&lines[0]["field.level"], &lines[1]["user"]), (&2.into(), &1.into()));
+    assert_eq!((&lines[1]["msg"], lines.len()), (&"recorded".into(), 2));
 }

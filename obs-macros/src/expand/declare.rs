@@ -46,14 +46,20 @@ pub(super) fn enter(model: &Model) -> TokenStream {
     };
     // What the call is within is left before the body runs, so it has to have it along.
     let lift = inside.is_some().then(|| quote!((&mut #call).lift();));
-    let follows = follows_from
-        .as_ref()
-        .map(|causes| quote_spanned!(causes.span()=> (&mut #call).follows_from(#causes);));
     let labels = quote!(#runtime::__private::labels() #(#labels)*);
     let begin = if fields.is_empty() {
         quote!((&mut #call).begin(#site, #labels);)
     } else {
         quote!((&mut #call).begin_recorded(#site, #labels, &[#(#values),*]);)
+    };
+    // Found out first, as it may take awaiting; and what it borrows lives until it is said.
+    let causes = local("__causes");
+    let begin = match follows_from {
+        None => begin,
+        Some(expr) => {
+            let follows = quote_spanned!(expr.span()=> (&mut #call).follows_from(#causes););
+            quote!(match #expr { #causes => { #begin #follows } })
+        }
     };
     quote! {
         let #site = { #declaration };
@@ -62,7 +68,6 @@ pub(super) fn enter(model: &Model) -> TokenStream {
         if (&*#site).on() {
             #inside
             #begin
-            #follows
             #lift
         }
     }

@@ -4,7 +4,7 @@
 use super::line::{begin_json, end_json, write_context};
 use super::{Buffers, framed, hand_over};
 use crate::clock;
-use crate::context::{MESSAGE, Values, has_room, visits_values, with_stack, write_key, write_string};
+use crate::context::{MESSAGE, Stack, Values, has_room, visits_values, with_stack, write_key, write_string};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use tracing_core::{Event, Field, Metadata};
@@ -57,25 +57,29 @@ impl Callsite {
         write_string(&mut target, metadata.target());
         target.push(b',');
         let names: Vec<&str> = metadata.fields().iter().map(|field| field.name()).collect();
-        let twice = |(place, name): (usize, &&str)| names[..place].contains(name);
-        let message_behind = names.iter().skip(1).any(|name| *name == MESSAGE);
         let key = |name: &&str| {
             let mut key = Vec::new();
             write_key(&mut key, name);
             key.into()
         };
+        let keys: Box<[Box<[u8]>]> = names.iter().map(key).collect();
+        let message_behind = names.iter().skip(1).any(|name| *name == MESSAGE);
+        let twice = keys.iter().enumerate().any(|(place, key)| keys[..place].contains(key));
         Self {
             metadata,
             target: target.into(),
-            keys: names.iter().map(key).collect(),
+            keys,
             has_message: names.first() == Some(&MESSAGE),
-            in_order: !message_behind && !names.iter().enumerate().any(twice),
+            in_order: !message_behind && !twice,
         }
     }
 
-    /// Whether one of its fields has that key, without quotes.
-    fn has(&self, key: &[u8]) -> bool {
-        self.keys.iter().any(|own| own.get(1..own.len().saturating_sub(2)) == Some(key))
+    /// Whether none of its fields has the key of one that is visible where a thread is.
+    fn is_apart(&self, stack: &mut Stack) -> bool {
+        stack.is_apart(std::ptr::from_ref(self).addr(), |key| {
+            // Without the quotes, and the colon.
+            self.keys.iter().any(|own| own.get(1..own.len().saturating_sub(2)) == Some(key))
+        })
     }
 }
 
@@ -92,13 +96,12 @@ pub(super) enum Written {
 pub(super) fn write(event: &Event<'_>, buffers: &mut Buffers) -> Written {
     let metadata = event.metadata();
     let callsite = buffers.callsites.of(metadata);
-    let address = std::ptr::from_ref(callsite).addr();
     let (level, target) = (*metadata.level(), metadata.target());
     let apart = with_stack(|stack| {
         if super::is_passed_over(stack, level, target) {
             return None;
         }
-        Some(stack.is_apart(address, |key| callsite.has(key)))
+        Some(callsite.is_apart(stack))
     });
     match apart {
         Some(None) => return Written::Yes,
@@ -109,9 +112,12 @@ pub(super) fn write(event: &Event<'_>, buffers: &mut Buffers) -> Written {
     let Buffers { line, anchor, stamp, .. } = buffers;
     framed::begin(line);
     begin_json(line, stamp.of(anchor.unix_nanos(ticks)), level);
-    let mut writing = Writing { start: line.len(), line, callsite, begun: false };
+    let mut writing = Writing { start: line.len(), line, callsite, next: 0, begun: false, irregular: false };
     event.record(&mut writing);
     writing.begin_fields();
+    if writing.irregular {
+        return Written::Not;
+    }
     end_json(line);
     if hand_over(ticks, line) { Written::Yes } else { Written::Dropped }
 }
@@ -122,8 +128,12 @@ struct Writing<'a> {
     /// Where the message begins.
     start: usize,
     callsite: &'static Callsite,
+    /// The first field that may come next.
+    next: usize,
     /// Whether all is written that stands before the event's own fields.
     begun: bool,
+    /// Whether the line can't be written like this after all.
+    irregular: bool,
 }
 
 impl Writing<'_> {
@@ -136,7 +146,11 @@ impl Writing<'_> {
             self.line.extend_from_slice(b"\"\"");
         }
         self.line.extend_from_slice(&self.callsite.target);
-        with_stack(|stack| self.line.extend_from_slice(stack.said(write_context)));
+        with_stack(|stack| {
+            // What formats the message may have recorded something here.
+            self.irregular |= !self.callsite.is_apart(stack);
+            self.line.extend_from_slice(stack.said(write_context));
+        });
         self.start = self.line.len();
     }
 }
@@ -145,6 +159,8 @@ impl Values for Writing<'_> {
     #[inline]
     fn value(&mut self, field: &Field, write: impl FnOnce(&mut Vec<u8>)) {
         self.begin_fields();
+        // Whoever makes an event by hand may give its values in any order, and one twice.
+        self.irregular |= field.index() < std::mem::replace(&mut self.next, field.index() + 1);
         if has_room(self.line.len() - self.start) {
             match self.callsite.keys.get(field.index()) {
                 Some(key) => self.line.extend_from_slice(key),
@@ -156,7 +172,11 @@ impl Values for Writing<'_> {
     }
 
     fn message(&mut self, field: &Field) -> Option<&mut Vec<u8>> {
-        (self.callsite.has_message && field.index() == 0).then_some(self.line)
+        let is_it = self.callsite.has_message && field.index() == 0 && self.next == 0;
+        is_it.then(|| {
+            self.next = 1;
+            &mut *self.line
+        })
     }
 }
 

@@ -203,7 +203,8 @@ mod exported {
         }
     }
 
-    /// This thread's ring while a span goes there; none while the thread is torn down. Put back when this is dropped.
+    /// This thread's ring while a span goes there. None while another does, which what it allocates by may have finished,
+    /// and while the thread is torn down. Put back when this is dropped.
     struct Pushing(Option<Box<SpanRing>>);
 
     impl Pushing {
@@ -215,7 +216,9 @@ mod exported {
         #[cold]
         #[inline(never)]
         fn first() -> Option<Box<SpanRing>> {
-            local::lasts().then(|| Box::new(RINGS.lease()))
+            // What allocates it may finish a span, and finds none.
+            let first = local::lasts() && !local(|local| local.has_spans.replace(true));
+            first.then(|| Box::new(RINGS.lease()))
         }
 
         #[inline]
@@ -228,8 +231,7 @@ mod exported {
         #[inline]
         fn drop(&mut self) {
             if let Some(ring) = self.0.take() {
-                // There is another if what was allocated meanwhile has finished a span.
-                drop(local(|local| local.spans.replace(ring)));
+                local(|local| local.spans.put(Some(ring)));
             }
         }
     }

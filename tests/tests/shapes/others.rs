@@ -4,6 +4,7 @@ use crate::run;
 use obs_runtime::observe;
 use obs_tests::recorder;
 use opentelemetry::trace::SpanId;
+use tracing::span::Id;
 use tracing::{Level, Span};
 
 const NAME: &str = "others::by_a_constant";
@@ -43,6 +44,14 @@ async fn follows_in_a_future(cause: &Span) -> Result<(), ()> {
     Ok(())
 }
 
+async fn found(cause: &Span) -> Option<Id> {
+    tokio::task::yield_now().await;
+    cause.id()
+}
+
+#[observe(follows_from = [found(cause).await])]
+async fn follows_what_is_found(cause: &Span) {}
+
 #[observe(slo(latency = "250ms", objective = 99.9))]
 fn has_an_objective() {}
 
@@ -64,6 +73,7 @@ fn spans_are_where_they_are_put() {
         below_nothing().expect("fine");
         follows(vec![elsewhere.clone()]);
         run(follows_in_a_future(&elsewhere)).expect("fine");
+        run(follows_what_is_found(&elsewhere));
     });
     drop(elsewhere);
     drop(around);
@@ -71,7 +81,7 @@ fn spans_are_where_they_are_put() {
     let parent = |name: &str| recorder.span(&format!("shapes::others::{name}")).parent_span_id;
     assert_eq!((parent("below"), parent("below_in_a_future")), (id("elsewhere"), id("elsewhere")));
     assert_eq!((parent("below_nothing"), parent("follows")), (SpanId::INVALID, id("around")));
-    for name in ["follows", "follows_in_a_future"] {
+    for name in ["follows", "follows_in_a_future", "follows_what_is_found"] {
         let links = recorder.span(&format!("shapes::others::{name}")).links.links;
         assert_eq!(
             links.iter().map(|link| link.span_context.span_id()).collect::<Vec<_>>(),
