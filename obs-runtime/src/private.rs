@@ -17,7 +17,7 @@ pub use crate::label::{Dimension, LabelIndex, MetricLabel, Values, nth, values};
 pub use crate::outcome::{DisplayRef, ErrorRef, Verdict, kind_of, none_fails, probe};
 #[cfg(feature = "profile-heap")]
 pub use crate::profile::{MALLOC_CONF, MallocConf};
-pub use crate::site::{SITES, Site, Slo, SpanKind, Spec};
+pub use crate::site::{Declared, SITES, Site, Slo, SpanKind, Spec};
 use crate::{Context, Entered, subscriber};
 pub use core::marker::Sized;
 pub use core::option::Option;

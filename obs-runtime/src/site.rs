@@ -8,7 +8,9 @@ use crate::store::Shape;
 use mode::Decided;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock};
-use tracing_core::{Level, LevelFilter, Metadata};
+use tracing_core::callsite::Identifier;
+use tracing_core::field::FieldSet;
+use tracing_core::{Kind, Level, LevelFilter, Metadata};
 
 /// All observed functions of the program, put together by the linker.
 #[linkme::distributed_slice]
@@ -206,6 +208,23 @@ setters! {
     no_log() log = false;
 }
 
+/// What an observed function is called, and where it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Declared {
+    /// Its name in spans and metrics.
+    pub name: &'static str,
+    /// Where its lines say that they come from.
+    pub target: &'static str,
+    /// The level of its span.
+    pub level: Level,
+    /// Its place in the source.
+    pub file: &'static str,
+    /// See `file`.
+    pub line: u32,
+    /// The module that it is in.
+    pub module: &'static str,
+}
+
 /// An observed function.
 #[derive(Debug)]
 pub struct Site {
@@ -230,7 +249,22 @@ pub struct Site {
 impl Site {
     /// Used by the `site!` macro.
     #[must_use]
-    pub const fn new(spec: Spec, metadata: Metadata<'static>, keys: &'static [&'static str]) -> Self {
+    pub const fn new(
+        spec: Spec,
+        declared: Declared,
+        fields: &'static [&'static str],
+        keys: &'static [&'static str],
+        callsite: &'static Self,
+    ) -> Self {
+        let Declared { name, target, level, file, line, module } = declared;
+        let fields = FieldSet::new(fields, Identifier(callsite));
+        let metadata =
+            Metadata::new(name, target, level, Some(file), Some(line), Some(module), fields, Kind::SPAN);
+        Self::of(spec, metadata, keys)
+    }
+
+    /// With metadata that knows it as its callsite.
+    pub(crate) const fn of(spec: Spec, metadata: Metadata<'static>, keys: &'static [&'static str]) -> Self {
         Self {
             ends_ok_when_dropped: spec.ends_ok_when_dropped(),
             spec,
@@ -247,10 +281,10 @@ impl Site {
     /// One that the program's list does not have.
     #[cfg(test)]
     pub(crate) const fn of_tests(name: &'static str, spec: Spec) -> Self {
-        use tracing_core::{Kind, callsite::Identifier, field::FieldSet};
         static CALLSITE: Site = Site::of_tests("", Spec::new());
-        let fields = FieldSet::new(&[], Identifier(&CALLSITE));
-        Self::new(spec, Metadata::new(name, "tests", Level::INFO, None, None, None, fields, Kind::SPAN), &[])
+        let declared =
+            Declared { name, target: "tests", level: Level::INFO, file: "", line: 0, module: "tests" };
+        Self::new(spec, declared, &[], &[], &CALLSITE)
     }
 
     /// The `function` label.
@@ -329,20 +363,17 @@ macro_rules! __obs_site {
         #[linkme(crate = $crate::__private::linkme)]
         static SITE: $crate::__private::Site = $crate::__private::Site::new(
             $spec,
-            $crate::__private::Metadata::new(
-                $name,
-                $target,
-                $level,
-                $crate::__private::Option::Some($crate::__private::file!()),
-                $crate::__private::Option::Some($crate::__private::line!()),
-                $crate::__private::Option::Some($crate::__private::module_path!()),
-                $crate::__private::FieldSet::new(
-                    &[$($field),*],
-                    $crate::__private::Identifier(&SITE),
-                ),
-                $crate::__private::Kind::SPAN,
-            ),
+            $crate::__private::Declared {
+                name: $name,
+                target: $target,
+                level: $level,
+                file: $crate::__private::file!(),
+                line: $crate::__private::line!(),
+                module: $crate::__private::module_path!(),
+            },
+            &[$($field),*],
             &[$($crate::__private::json_key!($field)),*],
+            &SITE,
         );
         &SITE
     }};

@@ -40,15 +40,23 @@ impl Said {
 }
 
 impl Stack {
-    /// What a line says of where this thread is, as `write` puts it together.
-    pub(crate) fn said(&mut self, write: impl FnOnce(&Self, &mut Vec<u8>)) -> &[u8] {
-        self.see();
+    /// What a line says of where this thread is, as `write` puts it together; `None` if that is not
+    /// [apart](Self::is_apart).
+    pub(crate) fn said(
+        &mut self,
+        callsite: usize,
+        has: impl Fn(&[u8]) -> bool,
+        write: impl FnOnce(&Self, &mut Vec<u8>),
+    ) -> Option<&[u8]> {
+        if !self.is_apart(callsite, has) {
+            return None;
+        }
         if self.said.text.is_empty() {
             let mut text = std::mem::take(&mut self.said.text);
             write(self, &mut text);
             self.said.text = text;
         }
-        &self.said.text
+        Some(&self.said.text)
     }
 
     /// Whether none of the fields that are visible here has a key of those of an event's callsite, which has that address:
@@ -66,6 +74,7 @@ impl Stack {
     }
 
     /// Forgets what was said elsewhere.
+    #[inline]
     fn see(&mut self) {
         let frame = self.top().map_or(OUTSIDE, |top| top.key);
         #[cfg(feature = "opentelemetry")]

@@ -112,7 +112,7 @@ pub(super) static CLIENT: Site = site("http::client", CLIENT_SPEC, &CLIENT);
 const fn site(name: &'static str, spec: Spec, callsite: &'static Site) -> Site {
     let fields = FieldSet::new(&[], Identifier(callsite));
     let target = "obs_runtime::http";
-    Site::new(
+    Site::of(
         spec,
         Metadata::new(name, target, Level::INFO, None, None, Some(target), fields, Kind::SPAN),
         &[],

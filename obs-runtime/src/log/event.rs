@@ -4,7 +4,7 @@
 use super::line::{begin_json, end_json, write_context};
 use super::{Buffers, framed, hand_over};
 use crate::clock;
-use crate::context::{MESSAGE, Stack, Values, has_room, visits_values, with_stack, write_key, write_string};
+use crate::context::{MESSAGE, Values, has_room, visits_values, with_stack, write_key, write_string};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use tracing_core::{Event, Field, Metadata};
@@ -74,12 +74,13 @@ impl Callsite {
         }
     }
 
-    /// Whether none of its fields has the key of one that is visible where a thread is.
-    fn is_apart(&self, stack: &mut Stack) -> bool {
-        stack.is_apart(std::ptr::from_ref(self).addr(), |key| {
-            // Without the quotes, and the colon.
-            self.keys.iter().any(|own| own.get(1..own.len().saturating_sub(2)) == Some(key))
-        })
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+
+    /// Whether one of its fields has that key, without quotes.
+    fn has(&self, key: &[u8]) -> bool {
+        self.keys.iter().any(|own| own.get(1..own.len().saturating_sub(2)) == Some(key))
     }
 }
 
@@ -101,7 +102,7 @@ pub(super) fn write(event: &Event<'_>, buffers: &mut Buffers) -> Written {
         if super::is_passed_over(stack, level, target) {
             return None;
         }
-        Some(callsite.is_apart(stack))
+        Some(stack.is_apart(callsite.address(), |key| callsite.has(key)))
     });
     match apart {
         Some(None) => return Written::Yes,
@@ -147,9 +148,11 @@ impl Writing<'_> {
         }
         self.line.extend_from_slice(&self.callsite.target);
         with_stack(|stack| {
-            // What formats the message may have recorded something here.
-            self.irregular |= !self.callsite.is_apart(stack);
-            self.line.extend_from_slice(stack.said(write_context));
+            match stack.said(self.callsite.address(), |key| self.callsite.has(key), write_context) {
+                Some(said) => self.line.extend_from_slice(said),
+                // What formats the message has recorded something here.
+                None => self.irregular = true,
+            }
         });
         self.start = self.line.len();
     }

@@ -4,7 +4,6 @@ use crate::run;
 use obs_runtime::observe;
 use obs_tests::recorder;
 use opentelemetry::trace::SpanId;
-use tracing::span::Id;
 use tracing::{Level, Span};
 
 const NAME: &str = "others::by_a_constant";
@@ -44,12 +43,7 @@ async fn follows_in_a_future(cause: &Span) -> Result<(), ()> {
     Ok(())
 }
 
-async fn found(cause: &Span) -> Option<Id> {
-    tokio::task::yield_now().await;
-    cause.id()
-}
-
-#[observe(follows_from = [found(cause).await])]
+#[observe(follows_from = [async { tokio::task::yield_now().await; cause.id() }.await])]
 async fn follows_what_is_found(cause: &Span) {}
 
 #[observe(slo(latency = "250ms", objective = 99.9))]
