@@ -161,7 +161,7 @@ fn below_the_level(amount: u64) -> u64 {
     amount + 1
 }
 
-#[observe]
+#[observe(name = "bench::charge")]
 #[inline(never)]
 fn bare(amount: u64, _: Method, _: u32) -> Payment {
     pay(amount)
