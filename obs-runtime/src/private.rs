@@ -20,7 +20,6 @@ pub use crate::profile::{MALLOC_CONF, MallocConf};
 pub use crate::site::{Declared, SITES, Site, Slo, SpanKind, Spec};
 use crate::{Context, Entered, subscriber};
 pub use core::marker::Sized;
-pub use core::option::Option;
 pub use core::primitive::{u8, usize};
 #[cfg(feature = "health")]
 pub use core::time::Duration;
@@ -32,11 +31,12 @@ pub use std::boxed::Box;
 pub use tikv_jemallocator::Jemalloc;
 use tracing_core::Callsite;
 use tracing_core::Dispatch;
+pub use tracing_core::Level;
 pub use tracing_core::callsite::Identifier;
 pub use tracing_core::field::{FieldSet, Value, debug, display};
 use tracing_core::span::Id;
 use tracing_core::subscriber::Interest;
-pub use tracing_core::{Kind, Level, Metadata};
+use tracing_core::{Kind, Metadata};
 
 /// What the fuzzer feeds: the admin server, by the bytes of one connection.
 #[cfg(all(fuzzing, feature = "admin"))]

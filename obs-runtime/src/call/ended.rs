@@ -97,8 +97,6 @@ impl Ended<'_> {
     }
 
     /// The end of a call that has nothing to log and whose span nobody holds by number: leaves its frame.
-    #[inline(always)]
-    #[allow(clippy::inline_always, reason = "or all that is known of the call would go through memory")]
     pub(super) fn leave(&mut self, frame: FrameKey) -> bool {
         with_stack(|stack| stack.leave_unnumbered(frame, |left| self.export(left))) == Some(true)
     }

@@ -183,7 +183,7 @@ impl Fields {
     /// Appends one field, whose key and value are appended as JSON.
     #[inline]
     pub(super) fn push_behind(&mut self, key: impl FnOnce(&mut Vec<u8>), value: impl FnOnce(&mut Vec<u8>)) {
-        if !has_room(self.bytes.len() - self.scope) {
+        if !has_room(self.bytes.len().saturating_sub(self.scope)) {
             return;
         }
         let start = offset(self.bytes.len());

@@ -277,6 +277,7 @@ mod exported {
             }
         }
     }
+
     /// Drops what is rarely there, out of the way of what is.
     #[cold]
     #[inline(never)]
