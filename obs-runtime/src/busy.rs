@@ -4,6 +4,7 @@
 //! call is passed over, or observing would not end.
 
 use crate::local::local;
+use crate::store::Ready;
 
 /// Whether calls on this thread are passed over.
 #[inline]
@@ -14,7 +15,7 @@ pub(crate) fn is_busy() -> bool {
 /// Passes calls on this thread over until the guard is dropped.
 pub(crate) fn now() -> Busy {
     local(|local| {
-        local.ready.set(None);
+        local.ready.set(Ready::NOTHING);
         Busy { before: local.busy.replace(true) }
     })
 }
@@ -29,7 +30,7 @@ impl Drop for Busy {
         local(|local| {
             local.busy.set(self.before);
             if !self.before {
-                local.ready.set(local.cells.get());
+                local.ready.set(Ready::of(local.cells.get()));
             }
         });
     }

@@ -1,7 +1,7 @@
 //! What each call looks at of its thread, in one place: to find a thread-local may take a call of its own.
 
 use crate::context::Stack;
-use crate::store::{self, ThreadCells};
+use crate::store::{self, Ready, ThreadCells};
 #[cfg(feature = "otlp")]
 use crate::trace::SpanRing;
 use std::cell::Cell;
@@ -13,8 +13,8 @@ pub(crate) struct Local {
     pub(crate) busy: Cell<bool>,
     /// The cells in which this thread counts.
     pub(crate) cells: Cell<Option<&'static ThreadCells>>,
-    /// The same, unless the runtime is busy on this thread: what a call that begins looks at.
-    pub(crate) ready: Cell<Option<&'static ThreadCells>>,
+    /// What is in them, unless the runtime is busy on this thread: what a call that begins looks at.
+    pub(crate) ready: Cell<Ready>,
     /// The spans that this thread is in, unless somebody works on them, or there have been none yet.
     pub(crate) stack: Held<Stack>,
     /// Whether there have been any.
@@ -54,7 +54,7 @@ thread_local! {
         Local {
             busy: Cell::new(false),
             cells: Cell::new(None),
-            ready: Cell::new(None),
+            ready: Cell::new(Ready::NOTHING),
             stack: Held::new(),
             has_stack: Cell::new(false),
             #[cfg(feature = "otlp")]
@@ -82,7 +82,7 @@ impl Drop for End {
             drop(local.stack.take());
             #[cfg(feature = "otlp")]
             drop(local.spans.take());
-            local.ready.set(None);
+            local.ready.set(Ready::NOTHING);
             local.cells.take().into_iter().for_each(store::release);
         });
     }

@@ -12,8 +12,9 @@ impl Live {
     /// Ends the call: the function has returned, and has not failed. All labels of the result are known.
     #[inline(never)]
     pub(super) fn leave_ok(&mut self) {
-        match (self.cells, &self.span, &self.beside) {
-            (Some(cells), Open::Nowhere, None) => _ = self.finish(cells),
+        match (self.cells, &self.span) {
+            // What has cells has not left its thread, and has nothing beside without a frame.
+            (Some(cells), Open::Nowhere) => _ = self.finish(cells),
             _ => self.leave_frame_ok(),
         }
     }
@@ -84,7 +85,6 @@ impl Live {
     #[allow(clippy::inline_always, reason = "the end of nearly every call")]
     fn finish(&mut self, cells: &FunctionCells) -> (usize, u64) {
         let until = clock::counter();
-        self.progress = Progress::Ended;
         self.is_over(until);
         let series = cells.series_ok(self.labels);
         cells.count(series, until.saturating_sub(self.started));

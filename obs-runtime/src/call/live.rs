@@ -2,6 +2,7 @@
 
 use crate::context::{FrameKey, Span, with_stack};
 use crate::label::{LabelIndex, Values};
+use crate::local::local;
 use crate::site::Site;
 use crate::store::{self, FunctionCells};
 use crate::subscriber::{self, Foreign};
@@ -49,7 +50,7 @@ impl Counted {
     #[inline]
     pub(super) fn place(site: &Site) -> Option<&'static FunctionCells> {
         // In this order, so that nothing but the arguments is known when the thread-local is looked for.
-        if std::thread::panicking() { None } else { store::ready()?.called(site.quick()) }
+        if std::thread::panicking() { None } else { local(|local| local.ready.get()).called(site.quick()) }
     }
 
     /// Counts a call that begins now.

@@ -121,6 +121,7 @@ impl Call {
         }
     }
 
+    #[cold]
     #[inline(never)]
     fn begin_anyhow(&mut self, site: &'static Site, labels: LabelIndex, values: &[&dyn Value]) {
         self.0 = ManuallyDrop::new(Live::begin(site, labels, values));

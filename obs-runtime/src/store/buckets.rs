@@ -8,7 +8,7 @@ pub(crate) struct Buckets {
     /// Upper bounds in seconds, ascending.
     pub(crate) seconds: &'static [f64],
     ticks: Box<[u64]>,
-    /// The lowest of them: most calls are short.
+    /// The lowest of them.
     lowest: u64,
     /// For each number of significant bits, less one, the first bucket that a number of that length can be in.
     first: [u8; 64],
@@ -36,12 +36,14 @@ impl Buckets {
         self.ticks.len() + 1
     }
 
-    /// The bucket of a duration: the first whose bound is not below it.
+    /// Whether a duration is in the first bucket, as those of most calls are.
     #[inline]
+    pub(crate) fn is_lowest(&self, ticks: u64) -> bool {
+        ticks <= self.lowest
+    }
+
+    /// The bucket of a duration: the first whose bound is not below it.
     pub(crate) fn of(&self, ticks: u64) -> usize {
-        if ticks <= self.lowest {
-            return 0;
-        }
         let mut bucket = usize::from(self.first[(ticks | 1).ilog2() as usize]);
         while self.ticks.get(bucket).is_some_and(|bound| *bound < ticks) {
             bucket += 1;
@@ -63,6 +65,7 @@ mod tests {
         for ticks in tried {
             let expected = bounds.iter().position(|bound| ticks <= *bound).unwrap_or(bounds.len());
             assert_eq!(buckets.of(ticks), expected, "{ticks}");
+            assert_eq!(buckets.is_lowest(ticks), expected == 0, "{ticks}");
         }
     }
 }

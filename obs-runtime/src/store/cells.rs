@@ -70,9 +70,13 @@ fn slots(count: usize) -> Box<[Slot]> {
     std::iter::repeat_with(OnceLock::new).take(count).collect()
 }
 
-/// The sum of durations in ticks, then how many fell in each bucket.
 #[derive(Debug)]
-pub(super) struct SeriesCells(Box<[AtomicU64]>);
+pub(super) struct SeriesCells {
+    /// The sum of durations in ticks.
+    sum: AtomicU64,
+    /// How many fell in each bucket.
+    buckets: Box<[AtomicU64]>,
+}
 
 /// All cells there are, and those of threads that ended, waiting for new ones.
 pub(super) struct Pool(Mutex<Lists>);
@@ -123,10 +127,22 @@ pub(crate) fn release(cells: &'static ThreadCells) {
     POOL.release(cells);
 }
 
-/// The cells of this thread, if it has any yet and the runtime is not busy here.
-#[inline]
-pub(crate) fn ready() -> Option<&'static ThreadCells> {
-    local(|local| local.ready.get())
+/// The functions that this thread has cells of, as a call that begins looks at them: none while the runtime is busy here.
+#[derive(Clone, Copy)]
+pub(crate) struct Ready(&'static [OnceLock<FunctionCells>]);
+
+impl Ready {
+    pub(crate) const NOTHING: Self = Self(&[]);
+
+    pub(crate) fn of(cells: Option<&'static ThreadCells>) -> Self {
+        cells.map_or(Self::NOTHING, |cells| Self(&cells.functions))
+    }
+
+    /// The cells of a function that this thread has called.
+    #[inline]
+    pub(crate) fn called(self, function: usize) -> Option<&'static FunctionCells> {
+        self.0.get(function)?.get()
+    }
 }
 
 /// Counts a call that begins, whatever there is of this thread. Returns the cells in which it may be counted when it
@@ -228,9 +244,9 @@ impl ThreadCells {
 
     /// Counts a call that ended, on any of many threads.
     pub(super) fn orphan_finished(&self, shape: &Shape, series: usize, ticks: u64) {
-        if let Some(SeriesCells(cells)) = self.function(shape).series(series) {
-            cells[1 + shape.buckets.of(ticks)].fetch_add(1, Ordering::Relaxed);
-            cells[0].fetch_add(ticks, Ordering::Relaxed);
+        if let Some(SeriesCells { sum, buckets }) = self.function(shape).series(series) {
+            buckets[shape.buckets.of(ticks)].fetch_add(1, Ordering::Relaxed);
+            sum.fetch_add(ticks, Ordering::Relaxed);
         }
     }
 
@@ -251,8 +267,8 @@ impl ThreadCells {
     }
 
     /// The cells of a function that this thread has called.
-    #[inline]
-    pub(crate) fn called(&self, function: usize) -> Option<&FunctionCells> {
+    #[cfg(feature = "prometheus")]
+    pub(super) fn called(&self, function: usize) -> Option<&FunctionCells> {
         self.functions.get(function)?.get()
     }
 }
@@ -276,23 +292,23 @@ impl FunctionCells {
     #[allow(clippy::inline_always, reason = "the end of every call")]
     pub(crate) fn count(&self, series: usize, ticks: u64) {
         match self.series.flat.get(series).and_then(OnceLock::get) {
-            Some(cells) => cells.count(self.buckets, ticks),
-            None => self.count_elsewhere(series, ticks),
+            Some(cells) if self.buckets.is_lowest(ticks) => cells.count(0, ticks),
+            _ => self.count_elsewhere(series, ticks),
         }
     }
 
-    /// The same, of the first call that ends in a series, and of series in pages.
+    /// The same, of calls that took longer, of the first that ends in a series, and of series in pages.
     #[inline(never)]
     fn count_elsewhere(&self, series: usize, ticks: u64) {
-        self.series(series).into_iter().for_each(|cells| cells.count(self.buckets, ticks));
+        self.series(series).into_iter().for_each(|cells| cells.count(self.buckets.of(ticks), ticks));
     }
 
     fn series(&self, series: usize) -> Option<&SeriesCells> {
         let cells = self.series.slot(series)?;
         Some(cells.get_or_init(|| {
             let _busy = busy::now();
-            let sum_and_buckets = 1 + self.buckets.count();
-            SeriesCells(std::iter::repeat_with(AtomicU64::default).take(sum_and_buckets).collect())
+            let buckets = std::iter::repeat_with(AtomicU64::default).take(self.buckets.count()).collect();
+            SeriesCells { sum: AtomicU64::default(), buckets }
         }))
     }
 
@@ -305,19 +321,17 @@ impl FunctionCells {
 impl SeriesCells {
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "the end of every call")]
-    fn count(&self, buckets: &Buckets, ticks: u64) {
-        if let (Some(sum), Some(bucket)) = (self.0.first(), self.0.get(1 + buckets.of(ticks))) {
-            add(bucket, 1);
-            add(sum, ticks);
-        }
+    fn count(&self, bucket: usize, ticks: u64) {
+        self.buckets.get(bucket).into_iter().for_each(|bucket| add(bucket, 1));
+        add(&self.sum, ticks);
     }
 
     pub(super) fn sum(&self) -> u64 {
-        self.0[0].load(Ordering::Relaxed)
+        self.sum.load(Ordering::Relaxed)
     }
 
     pub(super) fn buckets(&self) -> impl Iterator<Item = u64> {
-        self.0[1..].iter().map(|cell| cell.load(Ordering::Relaxed))
+        self.buckets.iter().map(|cell| cell.load(Ordering::Relaxed))
     }
 }
 
@@ -332,7 +346,7 @@ mod tests {
         let places = [0, 63, 64, 1000, MAX_FLAT * 4 + 2];
         for place in places {
             let slot = table.slot(place).expect("within");
-            slot.get_or_init(|| SeriesCells([AtomicU64::new(place as u64)].into()));
+            slot.get_or_init(|| SeriesCells { sum: AtomicU64::new(place as u64), buckets: [].into() });
         }
         let touched: Vec<_> = table.touched().map(|(place, cells)| (place, cells.sum())).collect();
         assert_eq!(touched, places.map(|place| (place, place as u64)));

@@ -12,7 +12,7 @@ mod models;
 mod snapshot;
 
 pub(crate) use buckets::Buckets;
-pub(crate) use cells::{FunctionCells, ThreadCells, finished, ready, release, started};
+pub(crate) use cells::{FunctionCells, Ready, ThreadCells, finished, release, started};
 #[cfg(feature = "prometheus")]
 pub(crate) use snapshot::{FunctionSnapshot, Series, snapshot};
 
