@@ -2,6 +2,7 @@
 
 use crate::context::Stack;
 use crate::store::{self, Ready, ThreadCells};
+use crate::subscriber::Foreign;
 #[cfg(feature = "otlp")]
 use crate::trace::SpanRing;
 use std::cell::Cell;
@@ -19,6 +20,8 @@ pub(crate) struct Local {
     pub(crate) stack: Held<Stack>,
     /// Whether there have been any.
     pub(crate) has_stack: Cell<bool>,
+    /// A box that is empty, for a span in a subscriber that is not ours.
+    pub(crate) foreign: Held<Foreign>,
     /// Where finished spans go, unless one is just going there, or none has yet.
     #[cfg(feature = "otlp")]
     pub(crate) spans: Held<SpanRing>,
@@ -57,6 +60,7 @@ thread_local! {
             ready: Cell::new(Ready::NOTHING),
             stack: Held::new(),
             has_stack: Cell::new(false),
+            foreign: Held::new(),
             #[cfg(feature = "otlp")]
             spans: Held::new(),
             #[cfg(feature = "otlp")]
@@ -80,6 +84,7 @@ impl Drop for End {
     fn drop(&mut self) {
         local(|local| {
             drop(local.stack.take());
+            drop(local.foreign.take());
             #[cfg(feature = "otlp")]
             drop(local.spans.take());
             local.ready.set(Ready::NOTHING);

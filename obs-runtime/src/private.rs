@@ -10,7 +10,7 @@ pub use crate::__obs_shown_outcome as shown_outcome;
 pub use crate::__obs_site as site;
 pub use crate::call::{Call, Made, Running, Streamed};
 use crate::context::{FrameKey, with_stack};
-pub use crate::context::{json_key, json_key_text};
+pub use crate::context::{JsonValue, json_key, json_key_text};
 #[cfg(feature = "health")]
 pub use crate::health::{CHECKS, Declared as DeclaredCheck, Probe, Spec as CheckSpec, run as run_check};
 pub use crate::label::{Dimension, LabelIndex, MetricLabel, Values, nth, values};
@@ -33,7 +33,7 @@ use tracing_core::Callsite;
 use tracing_core::Dispatch;
 pub use tracing_core::Level;
 pub use tracing_core::callsite::Identifier;
-pub use tracing_core::field::{FieldSet, Value, debug, display};
+pub use tracing_core::field::{FieldSet, debug, display};
 use tracing_core::span::Id;
 use tracing_core::subscriber::Interest;
 use tracing_core::{Kind, Metadata};
@@ -56,14 +56,14 @@ pub type Name = &'static str;
     label = "no value of a field",
     note = "write `%` before it for its `Display`, or `?` for its `Debug`"
 )]
-pub trait FieldValue: Value {}
+pub trait FieldValue: JsonValue {}
 
 #[diagnostic::do_not_recommend]
-impl<T: Value> FieldValue for T {}
+impl<T: JsonValue> FieldValue for T {}
 
 /// The value of a field, named so that a type which is none is an error at the field.
 #[inline]
-pub fn value<'a, T: FieldValue>(value: &'a T) -> &'a (dyn Value + 'a) {
+pub fn value<'a, T: FieldValue>(value: &'a T) -> &'a (dyn JsonValue + 'a) {
     value
 }
 
@@ -102,10 +102,10 @@ macro_rules! __obs_names {
 
 /// The context of `context!`.
 #[must_use]
-pub fn context_of(names: &'static Names, values: &[&dyn Value]) -> Context {
+pub fn context_of(names: &'static Names, values: &[&dyn JsonValue]) -> Context {
     Context::of_fields(|fields| {
         for (field, value) in names.0.fields().iter().zip(values) {
-            value.record(&field, fields);
+            fields.push(field.name(), |out| value.write(out));
         }
     })
 }

@@ -203,6 +203,12 @@ impl Live {
         std::thread::panicking() && !self.unwinding
     }
 
+    /// Whether it has returned, and has not failed, if it is dropped now. What is found out here is not all that may be.
+    #[inline]
+    pub(super) fn ends_ok_when_dropped(&self) -> bool {
+        self.progress == Progress::Begun && self.site.ends_ok_when_dropped && !std::thread::panicking()
+    }
+
     /// How the call has ended if it is dropped now.
     pub(super) fn dropped(&self) -> Option<End<'static>> {
         match self.progress {
@@ -223,12 +229,8 @@ impl Live {
 }
 
 impl Drop for Live {
-    #[inline]
     fn drop(&mut self) {
-        // The end of every call whose body stays where it is.
-        if self.progress == Progress::Begun && self.site.ends_ok_when_dropped && !std::thread::panicking() {
-            self.leave_ok();
-        } else if let Some(end) = self.dropped() {
+        if let Some(end) = self.dropped() {
             self.end(end, None);
         }
     }

@@ -1,13 +1,12 @@
 //! A call that is observed: how it begins.
 
-use crate::context::{FrameKey, Span, with_stack};
+use crate::context::{FrameKey, JsonValue, Span, with_stack};
 use crate::label::{LabelIndex, Values};
 use crate::local::local;
 use crate::site::Site;
 use crate::store::{self, FunctionCells};
 use crate::subscriber::{self, Foreign};
 use crate::{busy, clock, trace};
-use tracing_core::field::Value;
 use tracing_core::span::Id;
 
 /// What is kept of a call while it runs. Dropped before its end, it panicked or was cancelled.
@@ -90,7 +89,7 @@ pub(super) enum Open {
 
 impl Live {
     /// Begins a call, whatever that takes.
-    pub(super) fn begin(site: &'static Site, labels: LabelIndex, values: &[&dyn Value]) -> Option<Self> {
+    pub(super) fn begin(site: &'static Site, labels: LabelIndex, values: &[&dyn JsonValue]) -> Option<Self> {
         let shape = site.shape().filter(|_| !busy::is_busy())?;
         let (mode, spec) = (site.mode(), &site.spec);
         let framed = mode.has_frame() && (!mode.if_asked() || subscriber::anything_asked());
@@ -99,7 +98,7 @@ impl Live {
         }
         let span = if framed { Self::open(site, values) } else { Open::Nowhere };
         let shown = mode.is_shown() && matches!(span, Open::Frame(_));
-        let beside = shown.then(|| Box::new(Foreign::open_beside(site, values)));
+        let beside = shown.then(|| Foreign::open_beside(site, values).boxed());
         let cells = if spec.metrics { store::started(shape) } else { None };
         // Where they are looked at, ticks are those of the counter.
         let cells = cells.filter(|_| site.quick() == shape.id);
@@ -137,11 +136,11 @@ impl Live {
         }
     }
 
-    fn open(site: &'static Site, values: &[&dyn Value]) -> Open {
+    fn open(site: &'static Site, values: &[&dyn JsonValue]) -> Open {
         if !subscriber::is_ours() {
             let _busy = busy::now();
             return if site.spec.span {
-                Open::Foreign(Box::new(Foreign::open(site, values)))
+                Open::Foreign(Foreign::open(site, values).boxed())
             } else {
                 Open::Nowhere
             };

@@ -16,14 +16,13 @@ pub(crate) use ended::{Details, End};
 use live::{Counted, Live, Open, Progress};
 use running::Entered;
 
-use crate::context::with_stack;
+use crate::context::{JsonValue, with_stack};
 use crate::label::{LabelIndex, Values};
 use crate::outcome::Verdict;
 use crate::site::Site;
 use crate::subscriber;
 use futures_core::Stream;
 use std::mem::ManuallyDrop;
-use tracing_core::field::Value;
 use tracing_core::span::Id;
 
 /// A call of an observed function. Dropped before [`leave`](Call::leave), it panicked or was cancelled.
@@ -87,7 +86,7 @@ impl Call {
     }
 
     /// Begins it with fields.
-    pub fn begin_recorded(&mut self, site: &'static Site, labels: LabelIndex, values: &[&dyn Value]) {
+    pub fn begin_recorded(&mut self, site: &'static Site, labels: LabelIndex, values: &[&dyn JsonValue]) {
         if site.mode().has_frame() {
             self.begin_framed::<true>(site, labels, values);
         } else {
@@ -107,7 +106,7 @@ impl Call {
         &mut self,
         site: &'static Site,
         labels: LabelIndex,
-        values: &[&dyn Value],
+        values: &[&dyn JsonValue],
     ) {
         if site.mode().has_plain_frame()
             && let Some(cells) = Counted::place(site)
@@ -123,14 +122,18 @@ impl Call {
 
     #[cold]
     #[inline(never)]
-    fn begin_anyhow(&mut self, site: &'static Site, labels: LabelIndex, values: &[&dyn Value]) {
+    fn begin_anyhow(&mut self, site: &'static Site, labels: LabelIndex, values: &[&dyn JsonValue]) {
         self.0 = ManuallyDrop::new(Live::begin(site, labels, values));
     }
 
     /// It ends as [`dropped`](Self::dropped) says.
     #[inline(never)]
     fn end_dropped(&mut self) {
-        drop(self.0.take());
+        match &mut *self.0 {
+            // The end of every call whose body stays where it is.
+            Some(live) if live.ends_ok_when_dropped() => self.leave_ok(),
+            _ => drop(self.0.take()),
+        }
     }
 
     /// Takes the span off this thread's stack: what comes next is not inside the call.

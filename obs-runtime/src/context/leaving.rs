@@ -152,7 +152,7 @@ impl Stack {
         let place = self.find(key)?;
         let frame = &self.frames[place];
         let mut span = self.spares.take(frame.metadata?, frame.identity);
-        self.write_span(place, &mut span);
+        self.write_seen(place, &mut span);
         self.frames[place].give_back(&mut span);
         self.drop_at(place);
         Some(span)

@@ -13,8 +13,7 @@ use super::notes::Notes;
 #[cfg(feature = "log")]
 use super::said::Said;
 use super::spares::Spares;
-use super::values::Keyed;
-use super::{Carried, Fields, Span};
+use super::{Carried, Fields, JsonValue, Span};
 use crate::local::{self, local};
 use crate::site::Site;
 #[cfg(feature = "opentelemetry")]
@@ -24,7 +23,6 @@ use std::num::NonZeroU64;
 use std::ops::Range;
 use std::sync::Arc;
 use tracing_core::Metadata;
-use tracing_core::field::Value;
 
 /// The spans that a thread is in.
 pub(crate) struct Stack {
@@ -112,7 +110,7 @@ impl Stack {
     /// Enters a call of an observed function, with its fields.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "the beginning of nearly every call")]
-    pub(crate) fn push_call(&mut self, site: &'static Site, values: &[&dyn Value]) -> FrameKey {
+    pub(crate) fn push_call(&mut self, site: &'static Site, values: &[&dyn JsonValue]) -> FrameKey {
         self.go_on();
         let start = self.fields.len();
         if !values.is_empty() {
@@ -148,14 +146,22 @@ impl Stack {
 
     /// Appends the fields of a call that is about to be entered.
     #[inline(never)]
-    fn record_call(&mut self, site: &'static Site, values: &[&dyn Value]) {
+    fn record_call(&mut self, site: &'static Site, values: &[&dyn JsonValue]) {
         self.fields.begin_scope();
-        let mut keyed = Keyed { fields: &mut self.fields, key: "" };
-        let keys = site.keys.iter().zip(site.metadata.fields().iter());
-        for ((key, field), value) in keys.zip(values) {
-            keyed.key = key;
-            value.record(&field, &mut keyed);
+        for (place, (key, value)) in site.keys.iter().zip(values).enumerate() {
+            if key.is_empty() {
+                self.record_named(site.field(place), *value);
+            } else {
+                let key = |out: &mut Vec<u8>| out.extend_from_slice(key.as_bytes());
+                self.fields.push_behind(key, |out| value.write(out));
+            }
         }
+    }
+
+    /// Appends a field whose key the compiler has not written.
+    #[cold]
+    fn record_named(&mut self, name: &str, value: &dyn JsonValue) {
+        self.fields.push(name, |out| value.write(out));
     }
 
     /// Finds out whether the fields of the innermost frame, which begin there, have keys of those that it sees.
@@ -302,14 +308,23 @@ impl Stack {
 
     /// A frame as a span of its own, for others to hold.
     pub(crate) fn materialize(&self, frame: &Frame) -> Option<Span> {
-        // Whoever has the frame exports the span.
-        let mut span = Span::new(frame.metadata?, Identity { exported: false, ..frame.identity });
-        self.write_span(self.find(frame.key)?, &mut span);
+        let mut span = Span::new(frame.metadata?, Identity::NONE);
+        self.write_span(frame, &mut span);
         Some(span)
     }
 
+    /// Has a span, which is new, be a frame's, for others to hold.
+    pub(crate) fn write_span<'a>(&self, frame: &Frame, span: &'a mut Span) -> &'a mut Span {
+        // Whoever has the frame exports the span.
+        span.identity = Identity { exported: false, ..frame.identity };
+        if let Some(place) = self.find(frame.key) {
+            self.write_seen(place, span);
+        }
+        span
+    }
+
     /// Has a span, which is new, see what the frame at that place sees.
-    pub(super) fn write_span(&self, place: usize, span: &mut Span) {
+    pub(super) fn write_seen(&self, place: usize, span: &mut Span) {
         let (frame, visible) = (&self.frames[place], self.visible_at(place));
         if !visible.is_empty() {
             span.inherit(&self.fields, visible, frame.shadows);

@@ -1,6 +1,8 @@
 //! Observed calls under a subscriber that is not ours: they are plain `tracing` spans there.
 
 use crate::busy;
+use crate::context::JsonValue;
+use crate::local::local;
 use crate::site::Site;
 use tracing_core::Dispatch;
 use tracing_core::dispatcher;
@@ -18,12 +20,12 @@ pub(crate) struct Foreign {
 impl Foreign {
     /// Opens the call's span if the subscriber wants it, and enters it unless the call is a future.
     #[cold]
-    pub(crate) fn open(site: &'static Site, values: &[&dyn Value]) -> Self {
+    pub(crate) fn open(site: &'static Site, values: &[&dyn JsonValue]) -> Self {
         // Its methods may be observed.
         let _busy = busy::now();
         let dispatch = dispatcher::get_default(Clone::clone);
         let metadata = &site.metadata;
-        let values: Vec<Option<&dyn Value>> = values.iter().map(|value| Some(*value)).collect();
+        let values: Vec<Option<&dyn Value>> = values.iter().map(|value| Some(*value as &dyn Value)).collect();
         let id = dispatch.enabled(metadata).then(|| {
             dispatch.new_span(&Attributes::new(metadata, &metadata.fields().value_set_all(&values)))
         });
@@ -36,7 +38,7 @@ impl Foreign {
 
     /// Opens and enters the same span for the layers beside ours.
     #[cold]
-    pub(crate) fn open_beside(site: &'static Site, values: &[&dyn Value]) -> Self {
+    pub(crate) fn open_beside(site: &'static Site, values: &[&dyn JsonValue]) -> Self {
         let mut span = Self::open(site, values);
         span.enter();
         span
@@ -68,12 +70,30 @@ impl Foreign {
 
     /// Ends the span.
     pub(crate) fn close(mut self: Box<Self>) {
+        // What frees something may be observed as well.
         let _busy = busy::now();
         self.exit();
         if let Some(id) = self.id.take() {
             self.dispatch.try_close(id);
         }
-        // While nobody looks: what frees it may be observed as well.
-        drop(self);
+        self.dispatch = Dispatch::none();
+        self.keep();
+    }
+
+    /// In a box that one before it has left, if there is one.
+    pub(crate) fn boxed(self) -> Box<Self> {
+        let Some(mut spare) = local(|local| local.foreign.take()) else { return Box::new(self) };
+        *spare = self;
+        spare
+    }
+
+    /// Leaves the box to the next, unless the thread is being torn down.
+    fn keep(self: Box<Self>) {
+        local(|local| {
+            if local.cells.get().is_some() {
+                drop(local.foreign.take());
+                local.foreign.put(Some(self));
+            }
+        });
     }
 }

@@ -5,8 +5,7 @@
 //! repeat after half a million uses of one place: a number that old may be taken for that of a newer span.
 
 use crate::clock;
-use crate::context::{Fields, Notes, Span, with_stack};
-use crate::context::{FrameKey, FrameKind};
+use crate::context::{Fields, FrameKey, FrameKind, Notes, Span, Stack, with_stack};
 use crate::trace::{self, Finished, TraceContext};
 use sharded_slab::{Clear, Config, Pool};
 use std::num::NonZeroU64;
@@ -86,18 +85,25 @@ fn key(id: NonZeroU64) -> Option<usize> {
     usize::try_from(id.get() - 1).ok()
 }
 
-fn insert(mut span: Span, observed: bool) -> Option<NonZeroU64> {
+/// Gives a span a number. `write` puts it where it stays: it is large.
+fn insert(observed: bool, write: impl FnOnce(&mut Option<Span>) -> &mut Span) -> Option<NonZeroU64> {
     if !has_place() {
         return None;
     }
     let mut slot = SPANS.create()?;
     let id = NonZeroU64::MIN.saturating_add(slot.key() as u64);
-    span.id = Some(id);
-    slot.span = Some(span);
+    write(&mut slot.span).id = Some(id);
     slot.handles = AtomicUsize::new(1);
     slot.opened = clock::now();
     slot.observed = observed;
     Some(id)
+}
+
+/// Gives the innermost span of a stack a number.
+fn insert_innermost(stack: &Stack) -> Option<NonZeroU64> {
+    let top = stack.top()?;
+    let metadata = top.metadata?;
+    insert(true, |span| stack.write_span(top, span.insert(Span::new(metadata, top.identity))))
 }
 
 /// Opens a span of plain `tracing`, below the one of that number if it names one.
@@ -110,7 +116,7 @@ pub(super) fn open(attributes: &Attributes<'_>, parent: Option<NonZeroU64>) -> N
         open_below(parent, metadata, record)
     };
     let sampled = span.as_ref().is_none_or(|span| span.identity.exported);
-    let id = span.and_then(|span| insert(span, false));
+    let id = span.and_then(|span| insert(false, |place| place.insert(span)));
     if id.is_none() && sampled {
         trace::missed();
     }
@@ -120,8 +126,7 @@ pub(super) fn open(attributes: &Attributes<'_>, parent: Option<NonZeroU64>) -> N
 /// The innermost span of this thread, an observed call's, for those who will know it by number alone.
 #[cfg(feature = "layer")]
 pub(super) fn show() -> NonZeroU64 {
-    let innermost = with_stack(|stack| stack.materialize(stack.top()?)).flatten();
-    innermost.and_then(|span| insert(span, true)).unwrap_or(UNTRACKED)
+    with_stack(|stack| insert_innermost(stack)).flatten().unwrap_or(UNTRACKED)
 }
 
 /// Has the frame of an observed call know its number, if it is on this thread: something is recorded by that.
@@ -269,7 +274,7 @@ pub(super) fn current() -> Option<(Id, &'static Metadata<'static>)> {
         if let Some(id) = top.id {
             return Some((Id::from_non_zero_u64(id), metadata));
         }
-        let id = insert(stack.materialize(top)?, true)?;
+        let id = insert_innermost(stack)?;
         stack.top_mut()?.id = Some(id);
         Some((Id::from_non_zero_u64(id), metadata))
     })
