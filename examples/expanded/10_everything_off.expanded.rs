@@ -2,14 +2,10 @@
 pub fn nothing(n: u32) -> u32 {
     let __site = {
         use ::obs_runtime::__private as __obs;
-        const __NAME: __obs::Name = __obs::concat!(__obs::module_path!(), "::nothing");
-        const __SPEC: __obs::Spec = __obs::Spec::new()
-            .stays()
-            .infallible()
-            .no_span()
-            .no_metrics()
-            .no_log();
-        __obs::site!(__NAME, __SPEC, __obs::Level::INFO, [])
+        __obs::site!(
+            __obs::concat!(__obs::module_path!(), "::nothing"), __obs::Spec::new()
+            .stays().infallible().no_span().no_metrics().no_log(), __obs::Level::INFO, []
+        )
     };
     let mut __call = ::obs_runtime::__private::Call::silent();
     (&mut __call).enter(__site);

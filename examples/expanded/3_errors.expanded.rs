@@ -37,10 +37,11 @@ pub fn parse(text: &str) -> Result<u32, ParseError> {
     });
     return (&mut __call)
         .leave(
+            ::obs_runtime::__private::kinds_of::<
+                ParseError,
+                _,
+                _,
+            >(&__ret, ::obs_runtime::__private::judge!(& __ret)),
             __ret,
-            |__ret| {
-                ::obs_runtime::__private::outcome!(__ret)
-                    .of_kind(::obs_runtime::__private::kind_of::<ParseError, _>(__ret))
-            },
         );
 }

@@ -83,10 +83,11 @@ pub async fn charge(
         .await;
     return (&mut __call)
         .leave(
+            ::obs_runtime::__private::kinds_of::<
+                PaymentError,
+                _,
+                _,
+            >(&__ret, ::obs_runtime::__private::judge!(& __ret)),
             __ret,
-            |__ret| {
-                ::obs_runtime::__private::outcome!(__ret)
-                    .of_kind(::obs_runtime::__private::kind_of::<PaymentError, _>(__ret))
-            },
         );
 }

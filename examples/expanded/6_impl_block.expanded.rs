@@ -9,11 +9,10 @@ impl Store {
     pub fn add(&mut self, item: u32) -> Result<usize, String> {
         let __site = {
             use ::obs_runtime::__private as __obs;
-            const __NAME: __obs::Name = __obs::concat!(
-                __obs::module_path!(), "::Store::add"
-            );
-            const __SPEC: __obs::Spec = __obs::Spec::new();
-            __obs::site!(__NAME, __SPEC, __obs::Level::DEBUG, [])
+            __obs::site!(
+                __obs::concat!(__obs::module_path!(), "::Store::add"),
+                __obs::Spec::new(), __obs::Level::DEBUG, []
+            )
         };
         let mut __call = ::obs_runtime::__private::Call::silent();
         (&mut __call).enter(__site);
@@ -21,8 +20,7 @@ impl Store {
             self.items.push(item);
             Ok(self.items.len())
         });
-        return (&mut __call)
-            .leave(__ret, |__ret| ::obs_runtime::__private::outcome!(__ret));
+        return (&mut __call).leave(::obs_runtime::__private::judge!(& __ret), __ret);
     }
     pub fn len(&self) -> usize {
         self.items.len()

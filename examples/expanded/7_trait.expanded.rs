@@ -4,11 +4,10 @@ pub trait Greets {
     fn greet(&self) -> String {
         let __site = {
             use ::obs_runtime::__private as __obs;
-            const __NAME: __obs::Name = __obs::concat!(
-                __obs::module_path!(), "::Greets::greet"
-            );
-            const __SPEC: __obs::Spec = __obs::Spec::new().stays().infallible();
-            __obs::site!(__NAME, __SPEC, __obs::Level::INFO, [])
+            __obs::site!(
+                __obs::concat!(__obs::module_path!(), "::Greets::greet"),
+                __obs::Spec::new().stays().infallible(), __obs::Level::INFO, []
+            )
         };
         let mut __call = ::obs_runtime::__private::Call::silent();
         (&mut __call).enter(__site);

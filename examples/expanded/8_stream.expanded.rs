@@ -3,13 +3,20 @@ use futures_core::Stream;
 pub fn numbers(to: u32) -> impl Stream<Item = u32> {
     let __site = {
         use ::obs_runtime::__private as __obs;
-        const __NAME: __obs::Name = __obs::concat!(__obs::module_path!(), "::numbers");
-        const __SPEC: __obs::Spec = __obs::Spec::new().future().infallible();
-        __obs::site!(__NAME, __SPEC, __obs::Level::INFO, [])
+        __obs::site!(
+            __obs::concat!(__obs::module_path!(), "::numbers"), __obs::Spec::new()
+            .future().infallible(), __obs::Level::INFO, []
+        )
     };
     let mut __call = ::obs_runtime::__private::Call::silent();
     (&mut __call).enter(__site);
     let __made = (&mut __call).make(move || -> _ { crate::iterated(0..to) });
     return __call
-        .stream(__made, |__ret: &u32| ::obs_runtime::__private::outcome!(__ret));
+        .stream(
+            __made,
+            |__ret: &u32| ::obs_runtime::__private::verdict(
+                ::obs_runtime::__private::judge!(__ret),
+                __ret,
+            ),
+        );
 }

@@ -4,9 +4,9 @@
 #[cfg(feature = "health")]
 pub use crate::__obs_health_check as health_check;
 pub use crate::__obs_json_key as json_key;
+pub use crate::__obs_judge as judge;
 pub use crate::__obs_names as names;
-pub use crate::__obs_outcome as outcome;
-pub use crate::__obs_shown_outcome as shown_outcome;
+pub use crate::__obs_shown_judge as shown_judge;
 pub use crate::__obs_site as site;
 pub use crate::call::{Call, Made, Running, Streamed};
 use crate::context::{FrameKey, with_stack};
@@ -14,7 +14,7 @@ pub use crate::context::{JsonValue, json_key, json_key_text};
 #[cfg(feature = "health")]
 pub use crate::health::{CHECKS, Declared as DeclaredCheck, Probe, Spec as CheckSpec, run as run_check};
 pub use crate::label::{Dimension, LabelIndex, MetricLabel, Values, nth, values};
-pub use crate::outcome::{DisplayRef, ErrorRef, Verdict, kind_of, none_fails, probe};
+pub use crate::outcome::{Never, kinds_of, none_fails, probe, verdict};
 #[cfg(feature = "profile-heap")]
 pub use crate::profile::{MALLOC_CONF, MallocConf};
 pub use crate::site::{Declared, SITES, Site, Slo, SpanKind, Spec};

@@ -108,12 +108,16 @@ fn declaration(model: &Model) -> TokenStream {
     let spec = spec(model);
     // Without labels, kinds or a budget of its own, a function is far below the default.
     let multiplies = !model.labels.is_empty() || matches!(model.failures, Failures::Kinds(_));
-    let check = (multiplies || model.budget.is_some()).then(|| {
-        // Reported at the labels, or at the budget.
-        let budget = model.budget.as_ref().map_or_else(Span::mixed_site, syn::LitInt::span);
-        let span = model.labels.first().map_or(budget, |label| label.span);
-        quote_spanned!(span=> const _: () = (&__SPEC).check_budget(__NAME);)
-    });
+    if !multiplies && model.budget.is_none() {
+        return quote! {
+            use #runtime::__private as __obs;
+            __obs::site!(#name, #spec, #level, [#(#fields),*] #target)
+        };
+    }
+    // Reported at the labels, or at the budget.
+    let budget = model.budget.as_ref().map_or_else(Span::mixed_site, syn::LitInt::span);
+    let span = model.labels.first().map_or(budget, |label| label.span);
+    let check = quote_spanned!(span=> const _: () = (&__SPEC).check_budget(__NAME););
     quote! {
         use #runtime::__private as __obs;
         const __NAME: __obs::Name = #name;
@@ -198,11 +202,11 @@ fn dimension(label: &Label) -> TokenStream {
     quote_spanned!(*span=> __obs::values::<#ty>().named(#name))
 }
 
-/// The macro that finds the outcome. Look-up of methods does not see lifetimes, and an error type that has them, or
+/// The macro that finds out what knows how a call ended. Look-up of methods does not see lifetimes, and an error type that has them, or
 /// that is generic, may be an `Error` for `'static` alone: such a one is shown by its `Display`.
-pub(super) fn outcome(model: &Model) -> Ident {
+pub(super) fn judge_macro(model: &Model) -> Ident {
     let plain = is_concrete(&model.function.result(), &model.function);
-    format_ident!("{}", if plain { "outcome" } else { "shown_outcome" })
+    format_ident!("{}", if plain { "judge" } else { "shown_judge" })
 }
 
 /// Whether the error of a type is sure to have no lifetimes and no generic parts.
@@ -307,9 +311,9 @@ pub(super) struct Leave {
 pub(super) fn leave(model: &Model) -> Leave {
     let (call, ret) = (local("__call"), local("__ret"));
     let before = result_labels(model, &quote!((&mut #call)), &quote!(&#ret));
-    match verdict(model, &ret.to_token_stream()) {
+    match judge(model, &quote!(&#ret)) {
         None => Leave { before: quote!(#before (&mut #call).leave_ok();), result: quote!(#ret) },
-        Some(verdict) => Leave { before, result: quote!((&mut #call).leave(#ret, |#ret| #verdict)) },
+        Some(judge) => Leave { before, result: quote!((&mut #call).leave(#judge, #ret)) },
     }
 }
 
@@ -318,8 +322,8 @@ pub(super) fn conclude(model: &Model) -> TokenStream {
     let (call, ret) = (local("__call"), local("__ret").to_token_stream());
     let labels = result_labels(model, &quote!((&mut *#call)), &ret);
     let runtime = &model.runtime;
-    let verdict = verdict(model, &ret).unwrap_or_else(|| quote!(#runtime::__private::Verdict::Ok));
-    quote!(#labels (&mut *#call).conclude(#verdict);)
+    let judge = judge(model, &ret).unwrap_or_else(|| quote!(#runtime::__private::Never));
+    quote!(#labels (&mut *#call).conclude(#judge, #ret);)
 }
 
 fn result_labels(model: &Model, call: &TokenStream, ret: &TokenStream) -> TokenStream {
@@ -332,8 +336,8 @@ fn result_labels(model: &Model, call: &TokenStream, ret: &TokenStream) -> TokenS
     quote!(#(#results)*)
 }
 
-/// How the call ended, from a reference to its result; `None` of one that can't fail.
-fn verdict(model: &Model, ret: &TokenStream) -> Option<TokenStream> {
+/// What knows how the call ended, by a reference to its result; `None` of one that can't fail.
+fn judge(model: &Model, ret: &TokenStream) -> Option<TokenStream> {
     let runtime = &model.runtime;
     // Where the user wrote what it is passed to.
     let at = |span: Span| -> TokenStream {
@@ -344,10 +348,10 @@ fn verdict(model: &Model, ret: &TokenStream) -> Option<TokenStream> {
         };
         ret.clone().into_iter().map(located).collect()
     };
-    let outcome = outcome(model);
+    let judge = judge_macro(model);
     Some(match &model.failures {
         Failures::Never => return None,
-        Failures::Unnamed => quote!(#runtime::__private::#outcome!(#ret)),
+        Failures::Unnamed => quote!(#runtime::__private::#judge!(#ret)),
         Failures::OfNone(span) => {
             let here = at(*span);
             quote_spanned!(*span=> #runtime::__private::none_fails(#here))
@@ -355,8 +359,8 @@ fn verdict(model: &Model, ret: &TokenStream) -> Option<TokenStream> {
         Failures::Kinds(kind) => {
             // A mismatch of the two types is the kind's fault.
             let here = at(kind.span());
-            let kinds = quote_spanned!(kind.span()=> #runtime::__private::kind_of::<#kind, _>(#here));
-            quote!(#runtime::__private::outcome!(#ret).of_kind(#kinds))
+            let judge = quote!(#runtime::__private::judge!(#ret));
+            quote_spanned!(kind.span()=> #runtime::__private::kinds_of::<#kind, _, _>(#here, #judge))
         }
     })
 }

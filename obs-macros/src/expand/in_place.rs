@@ -11,7 +11,7 @@ use syn::{Block, Expr, ExprReturn};
 // Input:
 //     return check(left);
 // Output:
-//     return { let __ret: Result<u32, E> = check(left); (&mut __call).leave(__ret, |__ret| ..) };
+//     return { let __ret: Result<u32, E> = check(left); (&mut __call).leave(judge!(&__ret), __ret) };
 /// The body, with its own `return`s, not those of closures in it. One that is half typed stays as it is, and
 /// so do those inside macros: they leave the function with the call still open.
 pub(super) fn with_early_returns(model: &Model, leave: &Leave) -> TokenStream {

@@ -14,7 +14,7 @@ use crate::errors::Errors;
 use crate::function::{Function, Lasting, Returned};
 use crate::model::{Body, Model};
 use captures::Captures;
-use declare::{Leave, conclude, enter, leave, outcome};
+use declare::{Leave, conclude, enter, judge_macro, leave};
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
@@ -100,7 +100,7 @@ fn body_that_stays(model: &Model) -> TokenStream {
 //         let mut __call = ::obs_runtime::__private::Call::silent();
 //         (&mut __call).enter(__site);
 //         let __ret = ::obs_runtime::__private::body(move || -> Result<u32, ParseIntError> { text.parse() });
-//         return (&mut __call).leave(__ret, |__ret| ::obs_runtime::__private::outcome!(__ret));
+//         return (&mut __call).leave(::obs_runtime::__private::judge!(&__ret), __ret);
 //     }
 fn body_in_closure(model: &Model) -> TokenStream {
     let Model { function, runtime, .. } = model;
@@ -147,7 +147,7 @@ fn closure(model: &Model, prologue: &TokenStream) -> TokenStream {
 //         (&mut __call).enter(__site);
 //         let __ret: Result<u32, ParseIntError> = { text.parse() };
 //         #[allow(unreachable_code)]
-//         { return (&mut __call).leave(__ret, |__ret| ::obs_runtime::__private::outcome!(__ret)); };
+//         { return (&mut __call).leave(::obs_runtime::__private::judge!(&__ret), __ret); };
 //     }
 /// A closure would be the caller that the body sees. What leaves the body early drops `__call`.
 fn fallible_body_that_stays(model: &Model) -> TokenStream {
@@ -181,7 +181,7 @@ fn fallible_body_that_stays(model: &Model) -> TokenStream {
 //             if false { return ::obs_runtime::__private::never::<u32>(); }
 //             left + right
 //         }).await;
-//         return (&mut __call).leave(__ret, |__ret| ::obs_runtime::__private::outcome!(__ret));
+//         return (&mut __call).leave(::obs_runtime::__private::judge!(&__ret), __ret);
 //     }
 fn body_in_future(model: &Model) -> TokenStream {
     let Model { function, runtime, .. } = model;
@@ -230,11 +230,11 @@ fn body_in_future(model: &Model) -> TokenStream {
 //         (&mut __call).enter(__site);
 //         let __made = (&mut __call).make(move || -> Pin<Box<..>> { Box::pin(..) });
 //         return ::obs_runtime::__private::Box::pin(__call.future(__made, move |__call, __ret: &u32| {
-//             (&mut *__call).conclude(::obs_runtime::__private::outcome!(__ret));
+//             (&mut *__call).conclude(::obs_runtime::__private::judge!(__ret), __ret);
 //         }));
 //     }
 // and where it is a stream:
-//         __call.stream(__made, |__ret: &u32| ::obs_runtime::__private::outcome!(__ret))
+//         __call.stream(__made, |__ret: &u32| ::obs_runtime::__private::verdict(judge!(__ret), __ret))
 fn body_that_makes(model: &Model, returned: Returned) -> TokenStream {
     let Model { function, runtime, .. } = model;
     let (call, ret, made) = (local("__call"), local("__ret"), local("__made"));
@@ -248,8 +248,9 @@ fn body_that_makes(model: &Model, returned: Returned) -> TokenStream {
             quote!(#call.future(#made, move |#call, #ret #yields| { #conclude }))
         }
         Lasting::Stream => {
-            let outcome = outcome(model);
-            quote!(#call.stream(#made, |#ret #yields| #runtime::__private::#outcome!(#ret)))
+            let judge = judge_macro(model);
+            let judge = quote!(#runtime::__private::#judge!(#ret));
+            quote!(#call.stream(#made, |#ret #yields| #runtime::__private::verdict(#judge, #ret)))
         }
     };
     let whole = if returned.boxed { quote!(#runtime::__private::Box::pin(#whole)) } else { whole };

@@ -18,7 +18,7 @@ use running::Entered;
 
 use crate::context::{JsonValue, with_stack};
 use crate::label::{LabelIndex, Values};
-use crate::outcome::Verdict;
+use crate::outcome::{Judge, Verdict};
 use crate::site::Site;
 use crate::subscriber;
 use futures_core::Stream;
@@ -196,27 +196,28 @@ impl Call {
 
     /// Ends the call: the function has returned.
     ///
-    /// Only of a failure is the address taken, in a place of its own, so that other results stay in registers.
+    /// Only of a failure is the address taken, in a place of its own, so that other results stay in registers. Whether it is
+    /// one is looked at first, where that is but a look: the body knows, and goes one way or the other.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "or they would not")]
-    pub fn leave<R>(&mut self, result: R, verdict: impl Fn(&R) -> Verdict<'_>) -> R {
-        if let Some(live) = &mut *self.0 {
-            if verdict(&result).is_failure() {
-                let result = self.fail(result, verdict);
+    pub fn leave<R, J: Judge<R>>(&mut self, judge: J, result: R) -> R {
+        if (J::is_plain() || self.0.is_some()) && judge.fails(&result) {
+            if self.0.is_some() {
+                let failure = result;
+                self.fail(judge, &failure);
                 self.forget();
-                return result;
+                return failure;
             }
-            live.leave_ok();
-            self.forget();
+        } else {
+            self.leave_ok();
         }
         result
     }
 
     #[cold]
     #[inline(never)]
-    fn fail<R>(&mut self, result: R, verdict: impl Fn(&R) -> Verdict<'_>) -> R {
-        self.conclude(verdict(&result));
-        result
+    fn fail<R>(&mut self, judge: impl Judge<R>, failure: &R) {
+        self.conclude(judge, failure);
     }
 
     /// As [`leave`](Self::leave), of a function that can't fail.
@@ -232,13 +233,13 @@ impl Call {
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "or it would not")]
     fn forget(&mut self) {
-        std::mem::forget(self.0.take());
+        self.0 = ManuallyDrop::new(None);
     }
 
     /// Ends the call of a future that was returned.
-    pub fn conclude(&mut self, verdict: Verdict<'_>) {
+    pub fn conclude<R>(&mut self, judge: impl Judge<R>, result: &R) {
         if let Some(live) = &mut *self.0 {
-            live.leave(verdict);
+            live.leave(judge.verdict(result));
         }
     }
 
