@@ -16,10 +16,11 @@ pub(crate) use ended::{Details, End};
 use live::{Counted, Live, Open, Progress};
 use running::Entered;
 
-use crate::context::{JsonValue, with_stack};
+use crate::context::{JsonValue, with_stack, with_stack_if_any};
 use crate::label::{LabelIndex, Values};
 use crate::outcome::{Judge, Verdict};
 use crate::site::Site;
+use crate::store::FunctionCells;
 use crate::subscriber;
 use futures_core::Stream;
 use std::mem::ManuallyDrop;
@@ -81,42 +82,58 @@ impl Call {
     /// Begins it without a frame.
     #[inline(never)]
     fn begin_counted(&mut self, site: &'static Site, labels: LabelIndex) {
-        let Some(cells) = Counted::place(site) else { return self.begin_anyhow(site, labels, &[]) };
-        self.0 = ManuallyDrop::new(Some(Live::new(Counted::at(cells, site), labels, Open::Nowhere)));
-    }
-
-    /// Begins it with fields.
-    pub fn begin_recorded(&mut self, site: &'static Site, labels: LabelIndex, values: &[&dyn JsonValue]) {
-        if site.mode().has_frame() {
-            self.begin_framed::<true>(site, labels, values);
-        } else {
-            self.begin_counted(site, labels);
+        match Counted::place(site) {
+            Some(cells) => self.begin_in(cells, site, labels, Open::Nowhere),
+            None => self.begin_anyhow(site, labels, &[]),
         }
     }
 
     /// Begins it with a frame on its thread's stack.
     #[inline(never)]
     fn begin_on_stack(&mut self, site: &'static Site, labels: LabelIndex) {
-        self.begin_framed::<false>(site, labels, &[]);
+        // Whose spans they are is looked at first, before there is anything that would have to be kept meanwhile.
+        if site.mode().has_plain_frame()
+            && subscriber::is_ours()
+            && let Some(cells) = Counted::place(site)
+            && let Some(frame) = with_stack_if_any(|stack| stack.push_simple_call(site)).flatten()
+        {
+            self.begin_in(cells, site, labels, Open::Frame(frame));
+        } else {
+            self.begin_anyhow(site, labels, &[]);
+        }
     }
 
-    #[inline(always)]
-    #[allow(clippy::inline_always, reason = "a call without fields need not look for them")]
-    fn begin_framed<const FIELDS: bool>(
-        &mut self,
-        site: &'static Site,
-        labels: LabelIndex,
-        values: &[&dyn JsonValue],
-    ) {
-        if site.mode().has_plain_frame()
-            && let Some(cells) = Counted::place(site)
+    /// Begins it with fields.
+    pub fn begin_recorded(&mut self, site: &'static Site, labels: LabelIndex, values: &[&dyn JsonValue]) {
+        if !site.mode().has_frame() {
+            self.begin_counted(site, labels);
+        } else if site.mode().has_plain_frame()
             && subscriber::is_ours()
-            && let Some(frame) = with_stack(|stack| stack.push_call(site, if FIELDS { values } else { &[] }))
+            && let Some(cells) = Counted::place(site)
+            && let Some(frame) = with_stack(|stack| stack.push_call(site, values))
         {
-            let span = Open::Frame(frame);
-            self.0 = ManuallyDrop::new(Some(Live::new(Counted::at(cells, site), labels, span)));
+            self.begin_in(cells, site, labels, Open::Frame(frame));
         } else {
             self.begin_anyhow(site, labels, values);
+        }
+    }
+
+    /// The last step of the short ways.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "the beginning of nearly every call")]
+    fn begin_in(
+        &mut self,
+        cells: &'static FunctionCells,
+        site: &'static Site,
+        labels: LabelIndex,
+        span: Open,
+    ) {
+        self.0 = ManuallyDrop::new(Some(Live::new(Counted::at(cells, site), labels, span)));
+        // Last, as it may be a call, across which nothing else is to be kept.
+        if std::thread::panicking()
+            && let Some(live) = &mut *self.0
+        {
+            live.unwinding = true;
         }
     }
 

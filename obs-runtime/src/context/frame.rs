@@ -2,6 +2,7 @@
 
 use super::identity::Identity;
 use super::{Carried, Failures, Notes, Span};
+use crate::site::Site;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use tracing_core::Metadata;
@@ -70,6 +71,20 @@ impl Frame {
         recorded: false,
         rare: None,
     };
+
+    /// Makes it that of a call, less its identity, above another one that ends where its fields begin.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "the beginning of nearly every call")]
+    pub(super) fn be_call(&mut self, below: &Self, site: &'static Site, key: FrameKey, start: usize) {
+        self.key = key;
+        self.kind = FrameKind::Observed;
+        self.metadata = Some(&site.metadata);
+        self.function = Some(&site.metadata);
+        self.id = None;
+        (self.start, self.own) = (position(start), position(start));
+        (self.recorded, self.whole) = (false, false);
+        (self.base, self.carries, self.shadows) = (below.base, below.carries, below.shadows);
+    }
 
     pub(super) fn rare(&mut self) -> &mut Rare {
         self.rare.get_or_insert_default()

@@ -35,6 +35,20 @@ impl Frames {
         (below, frame)
     }
 
+    /// The innermost frame, or one that is blank, and the place above it, if there is room. It is taken by
+    /// [`take_next`](Self::take_next).
+    #[inline]
+    pub(super) fn next(&mut self) -> Option<(&Frame, &mut Frame)> {
+        let depth = self.depth as usize;
+        let [below, next] = self.places.get_mut(depth..depth + 2)? else { return None };
+        Some((below, next))
+    }
+
+    #[inline]
+    pub(super) fn take_next(&mut self) {
+        self.depth += 1;
+    }
+
     #[cold]
     fn grow(&mut self) {
         self.places.resize_with(self.depth as usize + MORE, || Frame::BLANK);

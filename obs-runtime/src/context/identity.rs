@@ -74,27 +74,25 @@ impl Identities {
         }
     }
 
-    /// Writes the identity of a span below another one of this thread, as [`below`](Self::below) makes it; or, if
-    /// it is to have none of its own, that of the other.
-    #[cfg(not(feature = "opentelemetry"))]
+    /// Writes the identity of a span below another one of this thread, as [`elsewhere`](Self::elsewhere) makes it, if there
+    /// is another one, of this process, and no random numbers have to be begun.
     #[inline]
-    pub(super) fn write_below(&mut self, above: &Identity, own: bool, into: &mut Identity) {
-        match above {
-            Identity { trace: trace @ Some(context), remote: false, .. }
-                if !context.sampled || !own || !trace::exporting() =>
-            {
-                into.trace = *trace;
-                into.parent = None;
-                (into.remote, into.parent_remote, into.exported) = (false, false, false);
-            }
-            Identity { trace: Some(context), remote: false, .. } if !self.quiet => {
-                let span_id = self.random().u64(..).max(1);
-                into.trace = Some(TraceContext { trace_id: context.trace_id, span_id, sampled: true });
-                into.parent = NonZeroU64::new(context.span_id);
-                (into.remote, into.parent_remote, into.exported) = (false, false, true);
-            }
-            above => *into = self.elsewhere(above.place(), own),
+    pub(super) fn write_simple(&mut self, above: &Identity, own: bool, into: &mut Identity) -> bool {
+        let (Some(context), false) = (&above.trace, above.remote) else { return false };
+        if !context.sampled || !own || !trace::exporting() {
+            into.trace = above.trace;
+            into.parent = None;
+            into.exported = false;
+        } else if let (Some(random), false) = (&mut self.random, self.quiet) {
+            let span_id = random.u64(..).max(1);
+            into.trace = Some(TraceContext { trace_id: context.trace_id, span_id, sampled: true });
+            into.parent = NonZeroU64::new(context.span_id);
+            into.exported = true;
+        } else {
+            return false;
         }
+        (into.remote, into.parent_remote) = (false, false);
+        true
     }
 
     /// The identity of a span below a place that may be anywhere; or, if it is to have none of its own, that place's.

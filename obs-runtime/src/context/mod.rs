@@ -49,7 +49,7 @@ pub use keys::{json_key, json_key_text};
 pub(crate) use leaving::Left;
 pub(crate) use notes::{Notes, SpanEvent};
 pub(crate) use span::Span;
-pub(crate) use stack::{Stack, with_stack};
+pub(crate) use stack::{Stack, with_stack, with_stack_if_any};
 pub(crate) use values::{EventFields, Values};
 #[cfg(feature = "log")]
 pub(crate) use values::{MESSAGE, visits_values};

@@ -59,6 +59,14 @@ pub(crate) fn with_stack<R>(run: impl FnOnce(&mut Stack) -> R) -> Option<R> {
     Taken(ManuallyDrop::new(Some(stack))).0.as_deref_mut().map(run)
 }
 
+/// The same, if there is one already.
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "nearly every call runs with it")]
+pub(crate) fn with_stack_if_any<R>(run: impl FnOnce(&mut Stack) -> R) -> Option<R> {
+    let stack = local(|local| local.stack.take())?;
+    Taken(ManuallyDrop::new(Some(stack))).0.as_deref_mut().map(run)
+}
+
 /// The stack of a thread that has had none.
 #[cold]
 #[inline(never)]
@@ -107,9 +115,26 @@ impl Stack {
         self.identities.quiet
     }
 
-    /// Enters a call of an observed function, with its fields.
+    /// Enters a call of an observed function without fields, if that takes nothing that would have to be called.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "the beginning of nearly every call")]
+    pub(crate) fn push_simple_call(&mut self, site: &'static Site) -> Option<FrameKey> {
+        // Otherwise it may be a span of the API that is innermost.
+        if cfg!(feature = "opentelemetry") || self.fallen.is_some() {
+            return None;
+        }
+        let (start, key) = (self.fields.len(), FrameKey(self.last_key + 1));
+        let (below, frame) = self.frames.next()?;
+        if !self.identities.write_simple(&below.identity, site.spans(), &mut frame.identity) {
+            return None;
+        }
+        frame.be_call(below, site, key, start);
+        self.last_key = key.0;
+        self.frames.take_next();
+        Some(key)
+    }
+
+    /// Enters a call of an observed function, with its fields.
     pub(crate) fn push_call(&mut self, site: &'static Site, values: &[&dyn JsonValue]) -> FrameKey {
         self.go_on();
         let start = self.fields.len();
@@ -121,19 +146,16 @@ impl Stack {
         self.last_key += 1;
         let (key, Self { frames, identities, .. }) = (FrameKey(self.last_key), &mut *self);
         let (below, frame) = frames.push();
-        frame.key = key;
-        frame.kind = FrameKind::Observed;
-        frame.metadata = Some(&site.metadata);
-        frame.function = Some(&site.metadata);
-        frame.id = None;
-        (frame.start, frame.own) = (position(start), position(start));
-        (frame.recorded, frame.whole) = (false, false);
-        (frame.base, frame.carries, frame.shadows) = (below.base, below.carries, below.shadows);
-        #[cfg(not(feature = "opentelemetry"))]
-        identities.write_below(&below.identity, site.spans(), &mut frame.identity);
+        frame.be_call(below, site, key, start);
+        // It may be a span of the API that is innermost.
         #[cfg(feature = "opentelemetry")]
-        {
-            // It may be a span of the API that is innermost.
+        let simple = false;
+        #[cfg(not(feature = "opentelemetry"))]
+        let (place, simple) = (
+            below.identity.place(),
+            identities.write_simple(&below.identity, site.spans(), &mut frame.identity),
+        );
+        if !simple {
             frame.identity = identities.elsewhere(place, site.spans());
         }
         if !values.is_empty() {
