@@ -1,5 +1,6 @@
 """What 1,000 annotated functions cost to compile, beside the same annotated by others: CPU seconds of the build of
-that crate alone, and bytes of text for each function over the plain ones.
+that crate alone, and for each function over the plain ones, bytes of code (the section `.text`) and of all that is
+loaded to be read, code included: constants, relocations, tables for unwinding.
 
     compile_cost.py [--functions N] [--profile debug|release ...]
 """
@@ -68,9 +69,13 @@ def measured(command, **more):
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def text_bytes(binary):
-    line = subprocess.run(["size", binary], check=True, capture_output=True, text=True).stdout.splitlines()[1]
-    return int(line.split()[0])
+def sizes(binary):
+    def words(*command):
+        output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        return [line.split() for line in output.splitlines()]
+
+    code = next(int(line[1]) for line in words("size", "-A", binary) if line[:1] == [".text"])
+    return code, int(words("size", binary)[1][0])
 
 
 def build(directory, kind, count, asyncness, profile):
@@ -85,10 +90,11 @@ def build(directory, kind, count, asyncness, profile):
     # What it depends on is built first, so that it does not count.
     main.write_text(source(attribute, 1, asyncness))
     measured(command, cwd=directory)
-    base = text_bytes(directory / "target" / profile / "cost")
+    base = sizes(directory / "target" / profile / "cost")
     main.write_text(source(attribute, count, asyncness))
     seconds = measured(command, cwd=directory)
-    return seconds, text_bytes(directory / "target" / profile / "cost") - base
+    code, read = (all - one for all, one in zip(sizes(directory / "target" / profile / "cost"), base))
+    return seconds, code, read
 
 
 arguments = argparse.ArgumentParser()
@@ -96,16 +102,20 @@ arguments.add_argument("--functions", type=int, default=1000)
 arguments.add_argument("--profile", nargs="+", default=["debug", "release"])
 arguments = arguments.parse_args()
 os.environ.pop("CARGO_TARGET_DIR", None)
-print(f"| {arguments.functions} functions | profile | CPU s | over plain | bytes each over plain |\n| --- | --- | --- | --- | --- |")
+print(
+    f"| {arguments.functions} functions | profile | CPU s | over plain | code, bytes each over plain "
+    "| read-only, bytes each over plain |\n| --- | --- | --- | --- | --- | --- |"
+)
 with tempfile.TemporaryDirectory() as scratch:
     for asyncness in ["", "async"]:
         for profile in arguments.profile:
             plain = None
             for kind in KINDS:
-                seconds, text = build(Path(scratch) / kind, kind, arguments.functions, asyncness, profile)
-                plain = plain or (seconds, text)
-                over = (text - plain[1]) / arguments.functions
+                built = build(Path(scratch) / kind, kind, arguments.functions, asyncness, profile)
+                plain = plain or built
+                seconds, code, read = (mine - of_plain for mine, of_plain in zip(built, plain))
                 print(
-                    f"| {asyncness or 'sync'} {kind} | {profile} | {seconds:.1f} | {seconds - plain[0]:.1f} | {over:.0f} |",
+                    f"| {asyncness or 'sync'} {kind} | {profile} | {built[0]:.1f} | {seconds:.1f} "
+                    f"| {code / arguments.functions:.0f} | {read / arguments.functions:.0f} |",
                     flush=True,
                 )

@@ -108,7 +108,8 @@ pub(crate) const BOUNDS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 
 #[inline]
 pub(crate) fn call(calls: u64, charge: impl Fn(u64, Method, u32) -> Payment) {
     for _ in 0..calls {
-        let (amount, method, attempt) = black_box((25_u64, Method::Card, 1_u32));
+        // Each on its own, or what is measured would be how a tuple is written in parts and read as a whole.
+        let (amount, method, attempt) = (black_box(25_u64), black_box(Method::Card), black_box(1_u32));
         // By reference, or what is measured would be how the result is copied.
         let _ = black_box(&charge(amount, method, attempt));
     }

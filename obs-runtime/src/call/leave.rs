@@ -2,7 +2,7 @@
 
 use super::ended::{Details, End, Ended};
 use super::live::{Counted, Live, Open, Progress};
-use crate::context::{Failures, FrameKind, Notes, with_stack};
+use crate::context::{Failures, FrameKind, Notes, Simple, with_stack, with_stack_if_any};
 use crate::outcome::{ErrorRef, Verdict};
 use crate::store::{self, FunctionCells, Shape, outcome};
 use crate::trace::{self, Returned};
@@ -19,25 +19,45 @@ impl Live {
         }
     }
 
-    /// The same of a call that has a frame.
+    /// The same of a call that has a frame. Each of the functions behind this one can do all that it does, and is jumped to.
     #[inline(never)]
     fn leave_frame_ok(&mut self) {
         let (Some(cells), &Open::Frame(frame)) = (self.cells, &self.span) else {
             return self.leave_waited_ok();
         };
-        let (series, until) = self.finish(cells);
-        let Self { site, started, .. } = *self;
-        if !site.is_quiet(until.saturating_sub(started))
-            || with_stack(|stack| {
-                stack.leave_simple(frame, move |identity, fields| {
-                    if let Some(returned) = Returned::of(site, series, identity, started, until) {
-                        trace::submit_returned(&returned, fields);
-                    }
-                })
-            }) != Some(true)
-        {
-            self.close_ok(series, until);
+        let until = clock::counter();
+        let (series, ticks) = (cells.series_ok(self.labels), until.saturating_sub(self.started));
+        if !self.site.is_quiet(ticks) || self.beside.is_some() || !cells.count_simple(series, ticks) {
+            return self.leave_anyhow_ok(until);
         }
+        self.is_over(until);
+        match with_stack_if_any(|stack| stack.leave_simple(frame)) {
+            Some(Simple::Left) => {}
+            Some(Simple::Exported) => self.export_ok(series, until),
+            _ => self.close_ok(series, until),
+        }
+    }
+
+    /// Exports the span of a call that has been counted, and leaves its frame, which is the innermost one.
+    #[inline(never)]
+    fn export_ok(&mut self, series: usize, until: u64) {
+        with_stack(|stack| {
+            stack.export_simple(|identity, fields| {
+                if let Some(returned) = Returned::of(self.site, series, identity, self.started, until) {
+                    trace::submit_returned(&returned, fields);
+                }
+            });
+        });
+    }
+
+    /// Ends a call, whatever that takes, that has not been counted.
+    #[inline(never)]
+    fn leave_anyhow_ok(&mut self, until: u64) {
+        let Some(cells) = self.cells else { return };
+        self.is_over(until);
+        let series = cells.series_ok(self.labels);
+        cells.count(series, until.saturating_sub(self.started));
+        self.close_ok(series, until);
         self.close_beside();
     }
 

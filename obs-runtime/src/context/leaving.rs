@@ -15,6 +15,16 @@ pub(crate) struct Left<'a> {
     pub(crate) fields: FieldRuns<'a>,
 }
 
+/// What became of a frame that was to be left if it is simple.
+pub(crate) enum Simple {
+    /// It is left.
+    Left,
+    /// It is there, and has to be exported.
+    Exported,
+    /// It is not simple.
+    Not,
+}
+
 impl Left<'_> {
     /// Whether there is nothing to say of it but its fields.
     #[inline]
@@ -54,25 +64,19 @@ impl Stack {
         place.is_some_and(|place| self.leave_at(place, export))
     }
 
-    /// Leaves the frame of that name if it is the innermost one and there is nothing to say of it, as nearly always. What
-    /// is exported of it is handed over.
+    /// Leaves the frame of that name if it is the innermost one, and there is nothing to say of it, as nearly always.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "the end of nearly every call")]
-    pub(crate) fn leave_simple(
-        &mut self,
-        key: FrameKey,
-        export: impl FnOnce(&Identity, Option<FieldRuns<'_>>),
-    ) -> bool {
-        let Some(frame) = self.innermost_simple(key) else { return false };
-        let start = frame.start;
-        if frame.identity.exported {
-            if frame.carries {
-                return false;
+    pub(crate) fn leave_simple(&mut self, key: FrameKey) -> Simple {
+        match self.innermost_simple(key) {
+            Some(frame) if !frame.identity.exported => {
+                let start = frame.start;
+                self.drop_simple(start);
+                Simple::Left
             }
-            self.export_simple(export);
+            Some(frame) if !frame.carries => Simple::Exported,
+            _ => Simple::Not,
         }
-        self.drop_simple(start);
-        true
     }
 
     /// The frame of that name, if it is the innermost one and nobody has to hear of its end but who is told of spans.
@@ -90,11 +94,12 @@ impl Stack {
         }
     }
 
-    /// Hands over what is exported of the innermost frame.
-    #[inline(never)]
-    fn export_simple(&mut self, export: impl FnOnce(&Identity, Option<FieldRuns<'_>>)) {
+    /// Hands over what is exported of the innermost frame, of which nothing else has to be said, and leaves it.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "the end of nearly every call that is exported")]
+    pub(crate) fn export_simple(&mut self, export: impl FnOnce(&Identity, Option<FieldRuns<'_>>)) {
         let Some(frame) = self.frames.innermost() else { return };
-        let (identity, end) = (&frame.identity, self.fields.len());
+        let (identity, start, end) = (&frame.identity, frame.start, self.fields.len());
         let (base, own) = (frame.base as usize, frame.own as usize);
         let fields = (end > base).then(|| {
             // Nearly always none of those above are exported, and all of its own are visible.
@@ -105,6 +110,7 @@ impl Stack {
             })
         });
         export(identity, fields);
+        self.drop_simple(start);
     }
 
     #[inline]

@@ -46,7 +46,7 @@ pub use json_value::JsonValue;
 #[cfg(feature = "log")]
 pub(crate) use keys::write_key;
 pub use keys::{json_key, json_key_text};
-pub(crate) use leaving::Left;
+pub(crate) use leaving::{Left, Simple};
 pub(crate) use notes::{Notes, SpanEvent};
 pub(crate) use span::Span;
 pub(crate) use stack::{Stack, with_stack, with_stack_if_any};

@@ -291,15 +291,25 @@ impl FunctionCells {
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "the end of every call")]
     pub(crate) fn count(&self, series: usize, ticks: u64) {
+        if !self.count_simple(series, ticks) {
+            self.count_anyhow(series, ticks);
+        }
+    }
+
+    /// The same, if that takes nothing that would have to be called.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "the end of nearly every call")]
+    pub(crate) fn count_simple(&self, series: usize, ticks: u64) -> bool {
         match self.series.flat.get(series).and_then(OnceLock::get) {
             Some(cells) if self.buckets.is_lowest(ticks) => cells.count(0, ticks),
-            _ => self.count_elsewhere(series, ticks),
+            _ => return false,
         }
+        true
     }
 
     /// The same, of calls that took longer, of the first that ends in a series, and of series in pages.
     #[inline(never)]
-    fn count_elsewhere(&self, series: usize, ticks: u64) {
+    fn count_anyhow(&self, series: usize, ticks: u64) {
         self.series(series).into_iter().for_each(|cells| cells.count(self.buckets.of(ticks), ticks));
     }
 
