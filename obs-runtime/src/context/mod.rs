@@ -20,6 +20,7 @@ mod scope;
 mod span;
 mod spares;
 mod stack;
+mod taken;
 mod values;
 
 #[cfg(feature = "opentelemetry")]
@@ -49,7 +50,8 @@ pub use keys::{json_key, json_key_text};
 pub(crate) use leaving::{Left, Simple};
 pub(crate) use notes::{Notes, SpanEvent};
 pub(crate) use span::Span;
-pub(crate) use stack::{Stack, with_stack, with_stack_if_any};
+pub(crate) use stack::Stack;
+pub(crate) use taken::{with_stack, with_stack_if_any};
 pub(crate) use values::{EventFields, Values};
 #[cfg(feature = "log")]
 pub(crate) use values::{MESSAGE, visits_values};

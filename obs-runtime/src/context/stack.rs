@@ -1,8 +1,6 @@
 //! The spans that a thread is in, innermost last, with their fields in one buffer.
 //!
 //! A call that begins appends a frame and its fields; what a log line needs is then one run of bytes.
-//! The stack is borrowed while a user's formatter runs, so an observed function or an event inside
-//! such a formatter finds it taken and is passed over, instead of recursing.
 
 use super::failures::Fallen;
 use super::fields::{Entry, MAX_VISIBLE, MAX_VISIBLE_BYTES};
@@ -14,11 +12,9 @@ use super::notes::Notes;
 use super::said::Said;
 use super::spares::Spares;
 use super::{Carried, Fields, JsonValue, Span};
-use crate::local::{self, local};
 use crate::site::Site;
 #[cfg(feature = "opentelemetry")]
 use crate::trace::TraceContext;
-use std::mem::ManuallyDrop;
 use std::num::NonZeroU64;
 use std::ops::Range;
 use std::sync::Arc;
@@ -37,44 +33,9 @@ pub(crate) struct Stack {
     pub(super) said: Said,
 }
 
-/// The stack while somebody works on it. Put back when this is dropped, by a panic too.
-struct Taken(ManuallyDrop<Option<Box<Stack>>>);
-
-impl Drop for Taken {
-    #[inline]
-    fn drop(&mut self) {
-        local(|local| local.stack.put(ManuallyDrop::into_inner(std::mem::take(&mut self.0))));
-    }
-}
-
-/// Runs with this thread's stack. `None` inside a formatter that the runtime called, and while the
-/// thread is torn down.
-#[inline(always)]
-#[allow(clippy::inline_always, reason = "every call runs with it twice")]
-pub(crate) fn with_stack<R>(run: impl FnOnce(&mut Stack) -> R) -> Option<R> {
-    let stack = match local(|local| local.stack.take()) {
-        Some(stack) => stack,
-        None => make()?,
-    };
-    Taken(ManuallyDrop::new(Some(stack))).0.as_deref_mut().map(run)
-}
-
-/// The same, if there is one already.
-#[inline(always)]
-#[allow(clippy::inline_always, reason = "nearly every call runs with it")]
-pub(crate) fn with_stack_if_any<R>(run: impl FnOnce(&mut Stack) -> R) -> Option<R> {
-    let stack = local(|local| local.stack.take())?;
-    Taken(ManuallyDrop::new(Some(stack))).0.as_deref_mut().map(run)
-}
-
-/// The stack of a thread that has had none.
-#[cold]
-#[inline(never)]
-fn make() -> Option<Box<Stack>> {
-    // What allocates it may be observed, and finds none.
-    let first = local::lasts() && !local(|local| local.has_stack.replace(true));
-    first.then(|| {
-        Box::new(Stack {
+impl Stack {
+    pub(super) fn new() -> Self {
+        Self {
             frames: Frames::new(),
             last_key: 0,
             fields: Fields::new(),
@@ -83,11 +44,9 @@ fn make() -> Option<Box<Stack>> {
             spares: Spares::new(),
             #[cfg(feature = "log")]
             said: Said::new(),
-        })
-    })
-}
+        }
+    }
 
-impl Stack {
     /// The innermost frame.
     #[inline]
     pub(crate) fn top(&self) -> Option<&Frame> {
