@@ -2,7 +2,7 @@
 
 use super::ended::{Details, End, Ended};
 use super::live::{Counted, Live, Open, Progress};
-use crate::context::{Failures, FrameKind, Notes, Simple, with_stack, with_stack_if_any};
+use crate::context::{Failures, FrameKind, Notes, Simple, Span, with_stack, with_stack_if_any};
 use crate::outcome::{ErrorRef, Verdict};
 use crate::store::{self, FunctionCells, Shape, outcome};
 use crate::trace::{self, Returned};
@@ -95,8 +95,11 @@ impl Live {
     /// Keeps the span for the next future that has to wait.
     fn keep(&mut self) {
         if let Open::Own(span) = std::mem::replace(&mut self.span, Open::Nowhere) {
-            let _busy = busy::now();
-            with_stack(|stack| stack.keep(span));
+            let mut span = Some(span);
+            with_stack_if_any(|stack| stack.keep(&mut span));
+            if let Some(span) = span {
+                forget(span);
+            }
         }
     }
 
@@ -166,9 +169,7 @@ impl Live {
             Open::Foreign(foreign) => return foreign.close(),
             Open::Own(mut span) if quiet && span.id.is_none() => {
                 span.left().into_iter().for_each(|left| call.export(left));
-                let _busy = busy::now();
-                with_stack(|stack| stack.keep(span));
-                return;
+                return forget(span);
             }
             Open::Frame(frame) => (Some(frame), Failures::new(), Notes::new()),
             Open::Own(mut span) => {
@@ -246,6 +247,16 @@ impl Live {
             Progress::Begun | Progress::Polling => Some(End::Panic),
         }
     }
+}
+
+/// Drops what there is of a span, and keeps it for the next future that has to wait.
+#[inline(never)]
+fn forget(mut span: Box<Span>) {
+    // What frees it may be observed, and finds the stack where it is.
+    let _busy = busy::now();
+    span.forget();
+    let mut left = Some(span);
+    with_stack(|stack| stack.keep(&mut left));
 }
 
 impl Drop for Live {

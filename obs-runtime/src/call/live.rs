@@ -1,6 +1,6 @@
 //! A call that is observed: how it begins.
 
-use crate::context::{FrameKey, JsonValue, Span, with_stack};
+use crate::context::{FrameKey, JsonValue, Span, with_stack, with_stack_if_any};
 use crate::label::{LabelIndex, Values};
 use crate::local::local;
 use crate::site::Site;
@@ -157,15 +157,23 @@ impl Live {
         // It may go on elsewhere.
         self.cells = None;
         if let Open::Frame(frame) = self.span {
-            let span = {
+            let simple = with_stack_if_any(|stack| stack.lift_simple(frame)).flatten();
+            let span = simple.or_else(|| {
                 // What it allocates by may be observed, and finds the stack taken.
                 let _busy = busy::now();
                 with_stack(|stack| stack.lift(frame)).flatten()
-            };
-            self.span = span.map_or(Open::Nowhere, Open::Own);
+            });
+            // A frame's name has nothing to drop.
+            std::mem::forget(std::mem::replace(&mut self.span, span.map_or(Open::Nowhere, Open::Own)));
             self.beside.iter_mut().for_each(|beside| beside.exit());
         }
         self.is_gone();
+    }
+
+    /// Whether the span is not on this thread's stack from the call's beginning on.
+    #[inline]
+    pub(super) fn is_elsewhere(&self) -> bool {
+        matches!(self.span, Open::Own(_) | Open::Foreign(_))
     }
 
     /// Says that the call has to do with another span.

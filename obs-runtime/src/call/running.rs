@@ -69,21 +69,8 @@ pub(super) struct Entered<'a> {
 
 impl<'a> Entered<'a> {
     pub(super) fn new(live: &'a mut Live) -> Self {
-        let frame = match &mut live.span {
-            Open::Own(span) => {
-                if let Some(recorded) = span.id.and_then(subscriber::recorded) {
-                    span.set(&recorded);
-                }
-                let frame = with_stack(|stack| stack.enter_poll(span));
-                live.beside.iter_mut().for_each(|beside| beside.enter());
-                frame
-            }
-            Open::Foreign(foreign) => {
-                foreign.enter();
-                None
-            }
-            Open::Nowhere | Open::Frame(_) => None,
-        };
+        // In the first poll, which often is the last, it is entered already.
+        let frame = if live.is_elsewhere() { enter(live) } else { None };
         Self { live, frame }
     }
 
@@ -95,15 +82,43 @@ impl<'a> Entered<'a> {
 
 impl Drop for Entered<'_> {
     fn drop(&mut self) {
-        match (&mut self.live.span, self.frame) {
-            (Open::Own(span), frame) => {
-                self.live.beside.iter_mut().for_each(|beside| beside.exit());
-                if let Some(frame) = frame {
-                    with_stack(|stack| stack.leave_poll(frame, span));
-                }
-            }
-            (Open::Foreign(foreign), _) => foreign.exit(),
-            _ => {}
+        if self.live.is_elsewhere() {
+            exit(self.live, self.frame);
         }
+    }
+}
+
+/// Enters the span of a call that has waited, or that is not ours.
+#[inline(never)]
+fn enter(live: &mut Live) -> Option<FrameKey> {
+    match &mut live.span {
+        Open::Own(span) => {
+            if let Some(recorded) = span.id.and_then(subscriber::recorded) {
+                span.set(&recorded);
+            }
+            let frame = with_stack(|stack| stack.enter_poll(span));
+            live.beside.iter_mut().for_each(|beside| beside.enter());
+            frame
+        }
+        Open::Foreign(foreign) => {
+            foreign.enter();
+            None
+        }
+        Open::Nowhere | Open::Frame(_) => None,
+    }
+}
+
+/// Leaves it.
+#[inline(never)]
+fn exit(live: &mut Live, frame: Option<FrameKey>) {
+    match &mut live.span {
+        Open::Own(span) => {
+            live.beside.iter_mut().for_each(|beside| beside.exit());
+            if let Some(frame) = frame {
+                with_stack(|stack| stack.leave_poll(frame, span));
+            }
+        }
+        Open::Foreign(foreign) => foreign.exit(),
+        Open::Nowhere | Open::Frame(_) => {}
     }
 }

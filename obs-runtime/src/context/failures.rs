@@ -33,6 +33,10 @@ impl Failures {
         Self(None)
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
     pub(crate) fn note(&mut self, failure: Failure) {
         let kept = self.0.get_or_insert_default();
         if kept.len() == KEPT {

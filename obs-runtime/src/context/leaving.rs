@@ -142,30 +142,36 @@ impl Stack {
         }
     }
 
+    /// Takes the frame of that name off the stack, if it has nothing to take along and there is a span to be used again:
+    /// that allocates nothing.
+    #[inline]
+    pub(crate) fn lift_simple(&mut self, key: FrameKey) -> Option<Box<Span>> {
+        let frame = self.frames.innermost().filter(|frame| frame.key == key && frame.is_simple())?;
+        if frame.carries || frame.base as usize != self.fields.len() {
+            return None;
+        }
+        let metadata = frame.metadata?;
+        let mut span = self.spares.take()?;
+        (span.metadata, span.function, span.identity) = (metadata, frame.function, frame.identity);
+        self.frames.drop_simple();
+        Some(span)
+    }
+
     /// Takes the frame of that name off the stack: a future that waits keeps its span.
     pub(crate) fn lift(&mut self, key: FrameKey) -> Option<Box<Span>> {
-        if let Some(frame) = self.innermost_simple(key)
-            && !frame.carries
-            && frame.base as usize == self.fields.len()
-        {
-            // As nearly always, there is nothing to take along.
-            let (metadata, function, identity) = (frame.metadata?, frame.function, frame.identity);
-            let mut span = self.spares.take(metadata, identity);
-            span.function = function;
-            self.frames.drop_simple();
-            return Some(span);
-        }
         let place = self.find(key)?;
         let frame = &self.frames[place];
-        let mut span = self.spares.take(frame.metadata?, frame.identity);
+        let mut span = Box::new(Span::new(frame.metadata?, frame.identity));
         self.write_seen(place, &mut span);
         self.frames[place].give_back(&mut span);
         self.drop_at(place);
         Some(span)
     }
 
-    /// Keeps the span of a future that has ended for the next one.
-    pub(crate) fn keep(&mut self, span: Box<Span>) {
+    /// Keeps the span of a future that has ended for the next one, unless something of it has to be dropped: that is to be
+    /// done while nobody works on the stack.
+    #[inline]
+    pub(crate) fn keep(&mut self, span: &mut Option<Box<Span>>) {
         self.spares.keep(span);
     }
 

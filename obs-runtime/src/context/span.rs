@@ -47,11 +47,21 @@ impl Span {
     }
 
     /// Makes it one that has nothing yet, with room for as many fields.
-    pub(super) fn forget(&mut self) {
-        self.fields.clear();
-        (self.inherited, self.shadows) = (0, false);
-        (self.function, self.carried, self.id) = (None, None, None);
+    pub(crate) fn forget(&mut self) {
+        self.clear();
+        (self.carried, self.id) = (None, None);
         (self.failures, self.notes) = (Failures::new(), Notes::new());
+    }
+
+    /// The same of one that [`is_bare`](Self::is_bare).
+    pub(super) fn clear(&mut self) {
+        self.fields.clear();
+        (self.inherited, self.shadows, self.function) = (0, false, None);
+    }
+
+    /// Whether it has nothing but fields.
+    pub(super) fn is_bare(&self) -> bool {
+        self.is_simple() && self.failures.is_empty()
     }
 
     /// The same, less what has happened in it.
