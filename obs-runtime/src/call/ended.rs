@@ -1,6 +1,6 @@
 //! What there is to say of a call that has ended: its line, its span, and a word to its caller.
 
-use crate::context::{Failure, Failures, FrameKey, Left, Notes, with_stack};
+use crate::context::{Failure, Failures, FrameKey, Identity, Left, Notes, with_stack};
 use crate::outcome::ErrorRef;
 use crate::site::Site;
 use crate::trace::{self, Attribute, Attributes, Finished, Rest, Returned, SpanError};
@@ -106,7 +106,7 @@ impl Ended<'_> {
     pub(super) fn export(&mut self, left: Left<'_>) {
         if self.details.is_none()
             && left.is_plain()
-            && let Some(returned) = self.returned(&left)
+            && let Some(returned) = self.returned(&left.identity)
         {
             return trace::submit_returned(&returned, Some(left.fields));
         }
@@ -115,7 +115,7 @@ impl Ended<'_> {
     }
 
     fn submit(&self, left: Left<'_>, rest: Option<Rest>) {
-        if let Some(returned) = self.returned(&left) {
+        if let Some(returned) = self.returned(&left.identity) {
             let finished = Finished {
                 outcome: self.end.name(),
                 notes: left.notes,
@@ -127,8 +127,8 @@ impl Ended<'_> {
         }
     }
 
-    fn returned(&self, left: &Left<'_>) -> Option<Returned> {
-        Returned::of(self.site, self.series, &left.identity, self.from, self.until)
+    fn returned<'a>(&self, identity: &'a Identity) -> Option<Returned<'a>> {
+        Returned::of(self.site, self.series, identity, self.from, self.until)
     }
 
     /// The failure below that this call hands on to its caller, and which has had its line.

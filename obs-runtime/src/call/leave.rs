@@ -5,8 +5,9 @@ use super::live::{Counted, Live, Open, Progress};
 use crate::context::{Failures, FrameKind, Notes, Simple, Span, with_stack, with_stack_if_any};
 use crate::outcome::{ErrorRef, Verdict};
 use crate::store::{self, FunctionCells, Shape, outcome};
+use crate::subscriber::{self, Foreign};
 use crate::trace::{self, Returned};
-use crate::{busy, clock, subscriber};
+use crate::{busy, clock};
 
 impl Live {
     /// Ends the call: the function has returned, and has not failed. All labels of the result are known.
@@ -27,12 +28,12 @@ impl Live {
         };
         let until = clock::counter();
         let (series, ticks) = (cells.series_ok(self.labels), until.saturating_sub(self.started));
-        if !self.site.is_quiet(ticks) || self.beside.is_some() || !cells.count_simple(series, ticks) {
+        if !self.site.is_quiet(ticks) || !cells.count_simple(series, ticks) {
             return self.leave_anyhow_ok(until);
         }
         self.is_over(until);
         match with_stack_if_any(|stack| stack.leave_simple(frame)) {
-            Some(Simple::Left) => {}
+            Some(Simple::Left) => self.close_beside(),
             Some(Simple::Exported) => self.export_ok(series, until),
             _ => self.close_ok(series, until),
         }
@@ -48,6 +49,7 @@ impl Live {
                 }
             });
         });
+        self.close_beside();
     }
 
     /// Ends a call, whatever that takes, that has not been counted.
@@ -58,7 +60,6 @@ impl Live {
         let series = cells.series_ok(self.labels);
         cells.count(series, until.saturating_sub(self.started));
         self.close_ok(series, until);
-        self.close_beside();
     }
 
     /// The same of a future that has waited.
@@ -78,18 +79,23 @@ impl Live {
                     trace::submit_returned(&returned, (span.fields.len() > 0).then_some(fields));
                 }
                 self.keep();
+                self.close_beside();
             }
             _ => self.close_ok(series, until),
         }
-        self.close_beside();
     }
 
-    /// Ends the span that other layers see.
+    /// Ends the span that other layers see, if there is one.
     #[inline]
     fn close_beside(&mut self) {
-        if let Some(beside) = self.beside.take() {
-            beside.close();
+        if self.beside.is_some() {
+            self.close_shown();
         }
+    }
+
+    #[inline(never)]
+    fn close_shown(&mut self) {
+        self.beside.take().into_iter().for_each(Foreign::close);
     }
 
     /// Keeps the span for the next future that has to wait.
@@ -118,6 +124,7 @@ impl Live {
     #[inline(never)]
     fn close_ok(&mut self, series: usize, until: u64) {
         self.close(Ended { site: self.site, end: End::Ok, series, from: self.started, until, details: None });
+        self.close_beside();
     }
 
     /// Ends the call: the function has returned.

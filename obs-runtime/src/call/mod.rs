@@ -99,7 +99,7 @@ impl Call {
         {
             self.begin_in(cells, site, labels, Open::Frame(frame));
         } else {
-            self.begin_anyhow(site, labels, &[]);
+            self.begin_recorded(site, labels, &[]);
         }
     }
 

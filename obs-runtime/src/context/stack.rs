@@ -94,6 +94,8 @@ impl Stack {
     }
 
     /// Enters a call of an observed function, with its fields.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "the beginning of every call with fields")]
     pub(crate) fn push_call(&mut self, site: &'static Site, values: &[&dyn JsonValue]) -> FrameKey {
         self.go_on();
         let start = self.fields.len();

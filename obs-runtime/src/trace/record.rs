@@ -3,7 +3,6 @@
 use crate::context::{Carried, Identity, Notes};
 use crate::site::Site;
 use crate::trace::TraceContext;
-use std::num::NonZeroU64;
 use std::sync::Arc;
 use tracing_core::Metadata;
 
@@ -27,42 +26,39 @@ pub(crate) struct Finished {
 
 /// The span of an observed call that returned, as long as there is no more to say of it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Returned {
+pub(crate) struct Returned<'a> {
     pub(crate) site: &'static Site,
     /// The series it was counted in.
     pub(crate) series: usize,
-    pub(crate) trace: TraceContext,
-    /// The parent's span id.
-    pub(crate) parent: Option<NonZeroU64>,
-    /// Whether that is in another process.
-    pub(crate) parent_remote: bool,
+    pub(crate) trace: &'a TraceContext,
+    /// Where its parent is found: where it lies, so that it is read when it is written down.
+    pub(crate) identity: &'a Identity,
     /// In ticks.
     pub(crate) started: u64,
     pub(crate) ended: u64,
 }
 
-impl Returned {
+impl<'a> Returned<'a> {
     /// The span of a call, if it has one.
     #[inline]
     pub(crate) fn of(
         site: &'static Site,
         series: usize,
-        identity: &Identity,
+        identity: &'a Identity,
         started: u64,
         ended: u64,
     ) -> Option<Self> {
-        let Identity { trace, parent, parent_remote, .. } = *identity;
-        Some(Self { site, series, trace: trace?, parent, parent_remote, started, ended })
+        Some(Self { site, series, trace: identity.trace.as_ref()?, identity, started, ended })
     }
 }
 
-impl From<Returned> for Finished {
-    fn from(call: Returned) -> Self {
+impl From<Returned<'_>> for Finished {
+    fn from(call: Returned<'_>) -> Self {
         Self {
             metadata: &call.site.metadata,
             call: Some((call.site, call.series)),
-            trace: call.trace,
-            parent: call.parent.map(|parent| (parent.get(), call.parent_remote)),
+            trace: *call.trace,
+            parent: call.identity.parent(),
             started: call.started,
             ended: call.ended,
             outcome: "ok",

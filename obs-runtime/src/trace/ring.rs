@@ -39,7 +39,7 @@ pub(crate) fn submit_returned(_: &Returned, _: Option<FieldRuns<'_>>) {}
 
 #[cfg(feature = "otlp")]
 mod exported {
-    use crate::context::{FieldRuns, Fields};
+    use crate::context::{FieldRuns, Fields, Identity};
     use crate::local::{self, local};
     use crate::rings::{Lease, Rings};
     use crate::shared::{Consumer, Producer, RingBuffer, size};
@@ -121,7 +121,7 @@ mod exported {
     /// Hands the span of a call that returned over, with its fields if it has any.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "or all that is known of the span would go through memory")]
-    pub(crate) fn submit_returned(call: &Returned, fields: Option<FieldRuns<'_>>) {
+    pub(crate) fn submit_returned(call: &Returned<'_>, fields: Option<FieldRuns<'_>>) {
         let mut pushing = Pushing::begin();
         if !pushing.ring().is_some_and(|ring| ring.has_room() && push_returned(call, fields, ring)) {
             dropped(1);
@@ -131,7 +131,7 @@ mod exported {
     /// Pushes in two places, so that what is pushed in the first is written where it stays.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "see above")]
-    fn push_returned(call: &Returned, fields: Option<FieldRuns<'_>>, ring: &mut Write) -> bool {
+    fn push_returned(call: &Returned<'_>, fields: Option<FieldRuns<'_>>, ring: &mut Write) -> bool {
         let size = fields.as_ref().map_or(0, FieldRuns::size);
         if let (Ok(series), Ok(size)) = (u32::try_from(call.series), u16::try_from(size))
             && (size == 0 || ring.has_room_for(size.into()))
@@ -147,31 +147,38 @@ mod exported {
 
     impl Short {
         #[inline]
-        fn new(call: &Returned, series: u32, fields: u16) -> Self {
-            let TraceContext { trace_id, span_id, .. } = call.trace;
+        fn new(call: &Returned<'_>, series: u32, fields: u16) -> Self {
+            let TraceContext { trace_id, span_id, .. } = *call.trace;
             #[allow(clippy::cast_possible_truncation, reason = "the low half is meant")]
             let trace_id = [(trace_id >> 64) as u64, trace_id as u64];
             Self {
                 site: call.site,
                 trace_id,
                 span_id,
-                parent: call.parent,
+                parent: call.identity.parent,
                 started: call.started,
                 ended: call.ended,
                 series,
                 fields,
-                parent_remote: call.parent_remote,
+                parent_remote: call.identity.parent_remote,
             }
         }
 
         fn finished(&self) -> Finished {
             let [high, low] = self.trace_id.map(u128::from);
+            let trace = TraceContext { trace_id: high << 64 | low, span_id: self.span_id, sampled: true };
+            let identity = Identity {
+                trace: Some(trace),
+                parent: self.parent,
+                remote: false,
+                parent_remote: self.parent_remote,
+                exported: true,
+            };
             let returned = Returned {
                 site: self.site,
                 series: self.series as usize,
-                trace: TraceContext { trace_id: high << 64 | low, span_id: self.span_id, sampled: true },
-                parent: self.parent,
-                parent_remote: self.parent_remote,
+                trace: &trace,
+                identity: &identity,
                 started: self.started,
                 ended: self.ended,
             };
