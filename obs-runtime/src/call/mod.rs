@@ -95,11 +95,22 @@ impl Call {
         if site.mode().has_plain_frame()
             && subscriber::is_ours()
             && let Some(cells) = Counted::place(site)
-            && let Some(frame) = with_stack_if_any(|stack| stack.push_simple_call(site)).flatten()
         {
-            self.begin_in(cells, site, labels, Open::Frame(frame));
+            match with_stack_if_any(|stack| stack.push_simple_call(site)).flatten() {
+                Some(frame) => self.begin_in(cells, site, labels, Open::Frame(frame)),
+                None => self.begin_below_others(cells, site, labels),
+            }
         } else {
-            self.begin_recorded(site, labels, &[]);
+            self.begin_anyhow(site, labels, &[]);
+        }
+    }
+
+    /// The same of one that is a trace of its own, or below a span that is elsewhere.
+    #[inline(never)]
+    fn begin_below_others(&mut self, cells: &'static FunctionCells, site: &'static Site, labels: LabelIndex) {
+        match with_stack(|stack| stack.push_call(site, &[])) {
+            Some(frame) => self.begin_in(cells, site, labels, Open::Frame(frame)),
+            None => self.begin_anyhow(site, labels, &[]),
         }
     }
 
