@@ -84,11 +84,12 @@ impl Drop for End {
     fn drop(&mut self) {
         local(|local| {
             drop(local.stack.take());
-            drop(local.foreign.take());
             #[cfg(feature = "otlp")]
             drop(local.spans.take());
             local.ready.set(Ready::NOTHING);
             local.cells.take().into_iter().for_each(store::release);
+            // Last, as nothing is put there without cells.
+            drop(local.foreign.take());
         });
     }
 }

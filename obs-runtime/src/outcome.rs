@@ -5,7 +5,7 @@ mod judge;
 
 pub(crate) use error_ref::{DisplayRef, ErrorRef, limited};
 pub(crate) use judge::Judge;
-pub use judge::{Never, kinds_of, none_fails, probe, verdict};
+pub use judge::{Never, is_none, kinds_of, none_fails, probe, verdict};
 
 use crate::Label;
 
@@ -50,16 +50,6 @@ pub trait Outcome {
 
     /// The error, if the value is a failure.
     fn error(&self) -> Option<&Self::Error>;
-
-    /// Whether it takes no code but the runtime's to find the error.
-    #[doc(hidden)]
-    #[inline]
-    fn __obs_is_plain() -> bool
-    where
-        Self: Sized,
-    {
-        false
-    }
 }
 
 impl<T, E> Outcome for Result<T, E> {
@@ -68,11 +58,6 @@ impl<T, E> Outcome for Result<T, E> {
     #[inline]
     fn error(&self) -> Option<&E> {
         self.as_ref().err()
-    }
-
-    #[inline]
-    fn __obs_is_plain() -> bool {
-        true
     }
 }
 

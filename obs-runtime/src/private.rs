@@ -10,11 +10,11 @@ pub use crate::__obs_shown_judge as shown_judge;
 pub use crate::__obs_site as site;
 pub use crate::call::{Call, Made, Running, Streamed};
 use crate::context::{FrameKey, with_stack};
-pub use crate::context::{JsonValue, json_key, json_key_text};
+pub use crate::context::{json_key, json_key_text};
 #[cfg(feature = "health")]
 pub use crate::health::{CHECKS, Declared as DeclaredCheck, Probe, Spec as CheckSpec, run as run_check};
 pub use crate::label::{Dimension, LabelIndex, MetricLabel, Values, nth, values};
-pub use crate::outcome::{Never, kinds_of, none_fails, probe, verdict};
+pub use crate::outcome::{Never, is_none, kinds_of, none_fails, probe, verdict};
 #[cfg(feature = "profile-heap")]
 pub use crate::profile::{MALLOC_CONF, MallocConf};
 pub use crate::site::{Declared, SITES, Site, Slo, SpanKind, Spec};
@@ -33,7 +33,7 @@ use tracing_core::Callsite;
 use tracing_core::Dispatch;
 pub use tracing_core::Level;
 pub use tracing_core::callsite::Identifier;
-pub use tracing_core::field::{FieldSet, debug, display};
+pub use tracing_core::field::{FieldSet, Value, debug, display};
 use tracing_core::span::Id;
 use tracing_core::subscriber::Interest;
 use tracing_core::{Kind, Metadata};
@@ -56,14 +56,14 @@ pub type Name = &'static str;
     label = "no value of a field",
     note = "write `%` before it for its `Display`, or `?` for its `Debug`"
 )]
-pub trait FieldValue: JsonValue {}
+pub trait FieldValue: Value {}
 
 #[diagnostic::do_not_recommend]
-impl<T: JsonValue> FieldValue for T {}
+impl<T: Value> FieldValue for T {}
 
 /// The value of a field, named so that a type which is none is an error at the field.
 #[inline]
-pub fn value<'a, T: FieldValue>(value: &'a T) -> &'a (dyn JsonValue + 'a) {
+pub fn value<'a, T: FieldValue>(value: &'a T) -> &'a (dyn Value + 'a) {
     value
 }
 
@@ -102,10 +102,10 @@ macro_rules! __obs_names {
 
 /// The context of `context!`.
 #[must_use]
-pub fn context_of(names: &'static Names, values: &[&dyn JsonValue]) -> Context {
+pub fn context_of(names: &'static Names, values: &[&dyn Value]) -> Context {
     Context::of_fields(|fields| {
         for (field, value) in names.0.fields().iter().zip(values) {
-            fields.push(field.name(), |out| value.write(out));
+            value.record(&field, fields);
         }
     })
 }

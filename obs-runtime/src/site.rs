@@ -292,11 +292,6 @@ impl Site {
         self.metadata.name()
     }
 
-    /// The name of the field at that place.
-    pub(crate) fn field(&self, place: usize) -> &'static str {
-        self.metadata.fields().iter().nth(place).map_or("", |field| field.name())
-    }
-
     /// Where the function's series lie; `None` before the store knows of it.
     #[inline]
     pub(crate) fn shape(&self) -> Option<&Shape> {

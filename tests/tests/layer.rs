@@ -7,8 +7,19 @@ use opentelemetry_sdk::trace::{InMemorySpanExporter, SpanData};
 use serde_json::Value as Json;
 use std::sync::{LazyLock, Mutex};
 use std::thread;
-use tracing::{Instrument, Span};
+use tracing::{Instrument, Span, span::Id};
+use tracing_subscriber::layer::Context;
 use tracing_subscriber::prelude::*;
+use tracing_subscriber::registry::LookupSpan;
+
+/// A layer that panics when a span of that name is closed.
+struct Panics(&'static str);
+
+impl<S: tracing::Subscriber + for<'a> LookupSpan<'a>> tracing_subscriber::Layer<S> for Panics {
+    fn on_close(&self, id: Id, context: Context<'_, S>) {
+        assert!(context.metadata(&id).is_none_or(|of| of.name() != self.0), "on purpose");
+    }
+}
 
 struct Stack {
     /// What the other layer writes.
@@ -23,7 +34,11 @@ fn stack() -> &'static Stack {
         let (theirs, spans) = (Lines::default(), InMemorySpanExporter::default());
         let writer = theirs.clone();
         let fmt = tracing_subscriber::fmt::layer().json().with_writer(Mutex::new(writer));
-        tracing_subscriber::registry().with(fmt).with(obs_runtime::layer()).init();
+        tracing_subscriber::registry()
+            .with(fmt)
+            .with(obs_runtime::layer())
+            .with(Panics("layer::closed_by_a_panic"))
+            .init();
         let guard = obs_runtime::builder()
             .log_filter("info")
             .no_admin()
@@ -168,4 +183,22 @@ fn calls_are_counted() {
 #[observe]
 fn counted() -> Result<(), String> {
     Ok(())
+}
+
+#[test]
+fn a_call_is_counted_once_whatever_another_layer_does_at_its_end() {
+    stack();
+    // The first call of a function takes another way.
+    for _ in 0..2 {
+        assert!(std::panic::catch_unwind(|| closed_by_a_panic(1)).is_err());
+    }
+    let metrics = obs_runtime::metrics::encode(obs_runtime::metrics::TextFormat::Prometheus);
+    let calls = metrics.lines().filter(|line| line.contains("closed_by_a_panic") && line.contains("_calls_"));
+    let counted: Vec<&str> = calls.filter(|line| !line.ends_with(" 0")).collect();
+    assert_eq!(counted, [r#"function_calls_total{function="layer::closed_by_a_panic",outcome="ok"} 2"#]);
+}
+
+#[observe]
+fn closed_by_a_panic(n: u32) -> Result<u32, String> {
+    Ok(n)
 }

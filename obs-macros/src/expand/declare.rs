@@ -354,7 +354,9 @@ fn judge(model: &Model, ret: &TokenStream) -> Option<TokenStream> {
         Failures::Unnamed => quote!(#runtime::__private::#judge!(#ret)),
         Failures::OfNone(span) => {
             let here = at(*span);
-            quote_spanned!(*span=> #runtime::__private::none_fails(#here))
+            let value = Ident::new("__ret", Span::mixed_site().located_at(*span));
+            let is_none = quote_spanned!(*span=> |#value| #runtime::__private::is_none(#value));
+            quote_spanned!(*span=> #runtime::__private::none_fails(#here, #is_none))
         }
         Failures::Kinds(kind) => {
             // A mismatch of the two types is the kind's fault.

@@ -20,7 +20,7 @@ impl Live {
         }
     }
 
-    /// The same of a call that has a frame. Each of the functions behind this one can do all that it does, and is jumped to.
+    /// The same of a call that has a frame. What nearly all take calls nothing; the rest is jumped to.
     #[inline(never)]
     fn leave_frame_ok(&mut self) {
         let (Some(cells), &Open::Frame(frame)) = (self.cells, &self.span) else {
@@ -95,6 +95,8 @@ impl Live {
 
     #[inline(never)]
     fn close_shown(&mut self) {
+        // Those layers may panic, and the call is not to be counted again for that.
+        self.progress = Progress::Ended;
         self.beside.take().into_iter().for_each(Foreign::close);
     }
 
@@ -123,6 +125,8 @@ impl Live {
     #[cold]
     #[inline(never)]
     fn close_ok(&mut self, series: usize, until: u64) {
+        // This may run the code of others, which may panic; and the call has been counted.
+        self.progress = Progress::Ended;
         self.close(Ended { site: self.site, end: End::Ok, series, from: self.started, until, details: None });
         self.close_beside();
     }
@@ -231,7 +235,7 @@ impl Live {
         std::thread::panicking() && !self.unwinding
     }
 
-    /// Whether it has returned, and has not failed, if it is dropped now. What is found out here is not all that may be.
+    /// Whether it is plain to see that it has returned, and has not failed, if it is dropped now.
     #[inline]
     pub(super) fn ends_ok_when_dropped(&self) -> bool {
         self.progress == Progress::Begun && self.site.ends_ok_when_dropped && !std::thread::panicking()

@@ -1,12 +1,13 @@
 //! A call that is observed: how it begins.
 
-use crate::context::{FrameKey, JsonValue, Span, with_stack, with_stack_if_any};
+use crate::context::{FrameKey, Span, with_stack, with_stack_if_any};
 use crate::label::{LabelIndex, Values};
 use crate::local::local;
 use crate::site::Site;
 use crate::store::{self, FunctionCells};
 use crate::subscriber::{self, Foreign};
 use crate::{busy, clock, trace};
+use tracing_core::field::Value;
 use tracing_core::span::Id;
 
 /// What is kept of a call while it runs. Dropped before its end, it panicked or was cancelled.
@@ -45,7 +46,7 @@ pub(super) struct Counted {
 
 impl Counted {
     /// Where a call that begins can be counted, if that takes nothing that has to be called: the function has been
-    /// counted on this thread before, and nothing is out of the ordinary.
+    /// counted on this thread before, and the runtime is not busy there.
     #[inline]
     pub(super) fn place(site: &Site) -> Option<&'static FunctionCells> {
         local(|local| local.ready.get()).called(site.quick())
@@ -88,7 +89,7 @@ pub(super) enum Open {
 
 impl Live {
     /// Begins a call, whatever that takes.
-    pub(super) fn begin(site: &'static Site, labels: LabelIndex, values: &[&dyn JsonValue]) -> Option<Self> {
+    pub(super) fn begin(site: &'static Site, labels: LabelIndex, values: &[&dyn Value]) -> Option<Self> {
         let shape = site.shape().filter(|_| !busy::is_busy())?;
         let (mode, spec) = (site.mode(), &site.spec);
         let framed = mode.has_frame() && (!mode.if_asked() || subscriber::anything_asked());
@@ -135,7 +136,7 @@ impl Live {
         }
     }
 
-    fn open(site: &'static Site, values: &[&dyn JsonValue]) -> Open {
+    fn open(site: &'static Site, values: &[&dyn Value]) -> Open {
         if !subscriber::is_ours() {
             let _busy = busy::now();
             return if site.spec.span {

@@ -16,7 +16,7 @@ pub(crate) use ended::{Details, End};
 use live::{Counted, Live, Open, Progress};
 use running::Entered;
 
-use crate::context::{JsonValue, with_stack, with_stack_if_any};
+use crate::context::{with_stack, with_stack_if_any};
 use crate::label::{LabelIndex, Values};
 use crate::outcome::{Judge, Verdict};
 use crate::site::Site;
@@ -24,6 +24,7 @@ use crate::store::FunctionCells;
 use crate::subscriber;
 use futures_core::Stream;
 use std::mem::ManuallyDrop;
+use tracing_core::field::Value;
 use tracing_core::span::Id;
 
 /// A call of an observed function. Dropped before [`leave`](Call::leave), it panicked or was cancelled.
@@ -115,7 +116,7 @@ impl Call {
     }
 
     /// Begins it with fields.
-    pub fn begin_recorded(&mut self, site: &'static Site, labels: LabelIndex, values: &[&dyn JsonValue]) {
+    pub fn begin_recorded(&mut self, site: &'static Site, labels: LabelIndex, values: &[&dyn Value]) {
         if !site.mode().has_frame() {
             self.begin_counted(site, labels);
         } else if site.mode().has_plain_frame()
@@ -150,11 +151,11 @@ impl Call {
 
     #[cold]
     #[inline(never)]
-    fn begin_anyhow(&mut self, site: &'static Site, labels: LabelIndex, values: &[&dyn JsonValue]) {
+    fn begin_anyhow(&mut self, site: &'static Site, labels: LabelIndex, values: &[&dyn Value]) {
         self.0 = ManuallyDrop::new(Live::begin(site, labels, values));
     }
 
-    /// It ends as [`dropped`](Self::dropped) says.
+    /// It ends as [`dropped`](Self::dropped) says, or as is plain to see without.
     #[inline(never)]
     fn end_dropped(&mut self) {
         match &mut *self.0 {

@@ -190,10 +190,6 @@ impl Fields {
         key(&mut self.bytes);
         let value_start = offset(self.bytes.len());
         value(&mut self.bytes);
-        if self.bytes.len() == value_start as usize {
-            // There is none.
-            return self.bytes.truncate(start as usize);
-        }
         self.bytes.push(b',');
         let end = offset(self.bytes.len());
         self.entries.push(Entry { start, value: value_start, end, shared: false });

@@ -74,8 +74,9 @@ impl Identities {
         }
     }
 
-    /// Writes the identity of a span below another one of this thread, as [`elsewhere`](Self::elsewhere) makes it, if there
-    /// is another one, of this process, and no random numbers have to be begun.
+    /// Writes the identity of a span below another one of this thread, as [`elsewhere`](Self::elsewhere) makes it. Returns
+    /// whether it has: not if there is none, or it is in another process, nor if an id is wanted of a thread that is
+    /// quiet or has made none yet.
     #[inline]
     pub(super) fn write_simple(&mut self, above: &Identity, own: bool, into: &mut Identity) -> bool {
         let (Some(context), false) = (&above.trace, above.remote) else { return false };

@@ -9,7 +9,6 @@ mod frame;
 mod frames;
 mod identity;
 pub(crate) mod json;
-mod json_value;
 mod keys;
 mod leaving;
 mod notes;
@@ -43,7 +42,6 @@ pub(crate) use json::write_formatted;
 pub(crate) use json::{write_bool, write_f64};
 #[cfg(any(feature = "log", feature = "health"))]
 pub(crate) use json::{write_integer, write_string};
-pub use json_value::JsonValue;
 #[cfg(feature = "log")]
 pub(crate) use keys::write_key;
 pub use keys::{json_key, json_key_text};

@@ -11,7 +11,8 @@ use super::notes::Notes;
 #[cfg(feature = "log")]
 use super::said::Said;
 use super::spares::Spares;
-use super::{Carried, Fields, JsonValue, Span};
+use super::values::Keyed;
+use super::{Carried, Fields, Span};
 use crate::site::Site;
 #[cfg(feature = "opentelemetry")]
 use crate::trace::TraceContext;
@@ -19,6 +20,7 @@ use std::num::NonZeroU64;
 use std::ops::Range;
 use std::sync::Arc;
 use tracing_core::Metadata;
+use tracing_core::field::Value;
 
 /// The spans that a thread is in.
 pub(crate) struct Stack {
@@ -96,7 +98,7 @@ impl Stack {
     /// Enters a call of an observed function, with its fields.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "the beginning of every call with fields")]
-    pub(crate) fn push_call(&mut self, site: &'static Site, values: &[&dyn JsonValue]) -> FrameKey {
+    pub(crate) fn push_call(&mut self, site: &'static Site, values: &[&dyn Value]) -> FrameKey {
         self.go_on();
         let start = self.fields.len();
         if !values.is_empty() {
@@ -129,22 +131,14 @@ impl Stack {
 
     /// Appends the fields of a call that is about to be entered.
     #[inline(never)]
-    fn record_call(&mut self, site: &'static Site, values: &[&dyn JsonValue]) {
+    fn record_call(&mut self, site: &'static Site, values: &[&dyn Value]) {
         self.fields.begin_scope();
-        for (place, (key, value)) in site.keys.iter().zip(values).enumerate() {
-            if key.is_empty() {
-                self.record_named(site.field(place), *value);
-            } else {
-                let key = |out: &mut Vec<u8>| out.extend_from_slice(key.as_bytes());
-                self.fields.push_behind(key, |out| value.write(out));
-            }
+        let mut keyed = Keyed { fields: &mut self.fields, key: "" };
+        let keys = site.keys.iter().zip(site.metadata.fields().iter());
+        for ((key, field), value) in keys.zip(values) {
+            keyed.key = key;
+            value.record(&field, &mut keyed);
         }
-    }
-
-    /// Appends a field whose key the compiler has not written.
-    #[cold]
-    fn record_named(&mut self, name: &str, value: &dyn JsonValue) {
-        self.fields.push(name, |out| value.write(out));
     }
 
     /// Finds out whether the fields of the innermost frame, which begin there, have keys of those that it sees.

@@ -82,6 +82,26 @@ impl Values for Fields {
 
 visits_values!(Fields);
 
+/// Fields whose keys the compiler has written as JSON already.
+pub(super) struct Keyed<'a> {
+    pub(super) fields: &'a mut Fields,
+    /// The key of the next field; empty if it has to be looked at.
+    pub(super) key: &'static str,
+}
+
+impl Values for Keyed<'_> {
+    #[inline]
+    fn value(&mut self, field: &Field, write: impl FnOnce(&mut Vec<u8>)) {
+        if self.key.is_empty() {
+            self.fields.push(field.name(), write);
+        } else {
+            self.fields.push_behind(|out| out.extend_from_slice(self.key.as_bytes()), write);
+        }
+    }
+}
+
+visits_values!(Keyed<'_>);
+
 /// Sets an event's message apart from its other fields.
 pub(crate) struct EventFields<'a> {
     pub(crate) message: &'a mut Vec<u8>,

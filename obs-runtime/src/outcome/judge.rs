@@ -1,5 +1,5 @@
-//! Which values of a type are failures, found out from its traits where the function is, and known by a type alone from
-//! there on: so what ends a call is the same code for all functions that return that type.
+//! Which values of a type are failures: found out from its traits where the function is, and known by the type of a
+//! [`Judge`] from there on. So what ends a call is the same code for all functions that return that type.
 
 use super::error_ref::DisplayRef;
 use super::{ErrorRef, FailsWith, Outcome, Verdict};
@@ -47,34 +47,20 @@ impl<R> Judge<R> for Never {
     }
 }
 
-/// A type whose values may be none.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is never `None`",
-    label = "not an `Option`",
-    note = "`err(none)` is for functions that return an `Option`; the error of a `Result` is a failure without it"
-)]
-pub trait MayBeNone {
-    /// Whether it is.
-    fn is_none(&self) -> bool;
-}
-
-impl<T> MayBeNone for Option<T> {
-    #[inline]
-    fn is_none(&self) -> bool {
-        Self::is_none(self)
-    }
-}
-
 /// For `err(none)`: `None` is a failure.
-///
-/// What it asks of the type is said once, where it is made, so that of a type that has no `None` no more is said.
 #[derive(Debug)]
 pub struct NoneFails<R>(fn(&R) -> bool);
 
+/// For `err(none)`, of a value that is an `Option`, or is one behind a reference or a box, as `is_none` finds out.
+#[inline]
+pub fn none_fails<R>(_: &R, is_none: fn(&R) -> bool) -> NoneFails<R> {
+    NoneFails(is_none)
+}
+
 /// For `err(none)`.
 #[inline]
-pub fn none_fails<R: MayBeNone>(_: &R) -> NoneFails<R> {
-    NoneFails(R::is_none)
+pub fn is_none<T>(value: &Option<T>) -> bool {
+    value.is_none()
 }
 
 impl<R> Clone for NoneFails<R> {
@@ -166,7 +152,7 @@ macro_rules! __obs_judge {
     ($value:expr) => {{
         #[allow(unused_imports)]
         use $crate::__private::probe::*;
-        (&&&&&&&(&&$crate::__private::probe::Probe($value)).__obs_error()).__obs_judge()
+        (&&&&&&&(&&&$crate::__private::probe::Probe($value)).__obs_error()).__obs_judge()
     }};
 }
 
@@ -177,7 +163,7 @@ macro_rules! __obs_shown_judge {
     ($value:expr) => {{
         #[allow(unused_imports)]
         use $crate::__private::probe::*;
-        (&&&&(&&$crate::__private::probe::Probe($value)).__obs_error()).__obs_judge()
+        (&&&&(&&&$crate::__private::probe::Probe($value)).__obs_error()).__obs_judge()
     }};
 }
 
@@ -190,23 +176,38 @@ pub mod probe {
     /// A return value whose traits are to be found out.
     pub struct Probe<'a, T>(pub &'a T);
 
-    /// The type of an error whose traits are to be found out.
-    pub struct Failed<E>(PhantomData<fn(E)>);
+    /// The type of an error whose traits are to be found out, and whether it takes no code but the runtime's to find the
+    /// error in a value.
+    pub struct Failed<E, const PLAIN: bool>(PhantomData<fn(E)>);
 
-    /// Of a type with failures.
+    /// Of a `Result`.
+    pub trait ViaResult {
+        /// What went wrong.
+        type Error;
+        /// Its type.
+        #[inline]
+        fn __obs_error(&self) -> Failed<Self::Error, true> {
+            Failed(PhantomData)
+        }
+    }
+
+    impl<T, E> ViaResult for &&Probe<'_, Result<T, E>> {
+        type Error = E;
+    }
+
+    /// Of another type with failures.
     pub trait ViaOutcome {
         /// What went wrong.
         type Error;
         /// Its type.
-        fn __obs_error(&self) -> Failed<Self::Error>;
+        #[inline]
+        fn __obs_error(&self) -> Failed<Self::Error, false> {
+            Failed(PhantomData)
+        }
     }
 
     impl<T: Outcome> ViaOutcome for &Probe<'_, T> {
         type Error = T::Error;
-        #[inline]
-        fn __obs_error(&self) -> Failed<T::Error> {
-            Failed(PhantomData)
-        }
     }
 
     /// Of any other type: returning it is a success.
@@ -233,23 +234,23 @@ pub mod probe {
         ($($(#[$doc:meta])* $judge:ident, $via:ident: [$($bound:tt)*] $ty:ty, |$error:ident| $shown:expr;)*) => {$(
             $(#[$doc])*
             #[derive(Clone, Copy, Debug)]
-            pub struct $judge;
+            pub struct $judge<const PLAIN: bool>;
 
             $(#[$doc])*
-            pub trait $via {
+            pub trait $via<const PLAIN: bool> {
                 /// The judge.
                 #[inline]
-                fn __obs_judge(&self) -> $judge {
+                fn __obs_judge(&self) -> $judge<PLAIN> {
                     $judge
                 }
             }
 
-            impl<E: $($bound)*> $via for $ty {}
+            impl<E: $($bound)*, const PLAIN: bool> $via<PLAIN> for $ty {}
 
-            impl<R: Outcome<Error: $($bound)*>> Judge<R> for $judge {
+            impl<R: Outcome<Error: $($bound)*>, const PLAIN: bool> Judge<R> for $judge<PLAIN> {
                 #[inline]
                 fn is_plain() -> bool {
-                    R::__obs_is_plain()
+                    PLAIN
                 }
 
                 #[inline]
@@ -272,18 +273,18 @@ pub mod probe {
 
     judges! {
         /// An error.
-        ByError, ViaError: [Error] &&&&&&Failed<E>, |error| ErrorRef::Error(error);
+        ByError, ViaError: [Error] &&&&&&Failed<E, PLAIN>, |error| ErrorRef::Error(error);
         /// A box around an error that may be sent, such as `anyhow::Error`.
-        BySendError, ViaSendError: [AsRef<dyn Error + Send + Sync>] &&&&&Failed<E>,
+        BySendError, ViaSendError: [AsRef<dyn Error + Send + Sync>] &&&&&Failed<E, PLAIN>,
             |error| ErrorRef::Error(error.as_ref());
         /// A box around an error.
-        ByDynError, ViaDynError: [AsRef<dyn Error>] &&&&Failed<E>, |error| ErrorRef::Error(error.as_ref());
+        ByDynError, ViaDynError: [AsRef<dyn Error>] &&&&Failed<E, PLAIN>, |error| ErrorRef::Error(error.as_ref());
         /// Something to show.
-        ByDisplay, ViaDisplay: [Display] &&&Failed<E>, |error| ErrorRef::Display(DisplayRef(error));
+        ByDisplay, ViaDisplay: [Display] &&&Failed<E, PLAIN>, |error| ErrorRef::Display(DisplayRef(error));
         /// Something to show a programmer.
-        ByDebug, ViaDebug: [Debug] &&Failed<E>, |error| ErrorRef::Debug(error);
+        ByDebug, ViaDebug: [Debug] &&Failed<E, PLAIN>, |error| ErrorRef::Debug(error);
         /// Anything.
-        ByType, ViaType: [Sized] &Failed<E>, |_error| ErrorRef::Type(type_name::<R::Error>());
+        ByType, ViaType: [Sized] &Failed<E, PLAIN>, |_error| ErrorRef::Type(type_name::<R::Error>());
     }
 }
 
@@ -358,8 +359,8 @@ mod tests {
         }
         assert_eq!(text(judged!(&Reply(Some(Outer(fmt::Error))))).unwrap(), format!("outer: {}", fmt::Error));
         assert!(text(judged!(&Reply(None))).is_none());
-        assert_eq!(text(none_fails(&None::<u8>).verdict(&None)).unwrap(), "none");
-        assert!(text(none_fails(&Some(1)).verdict(&Some(1))).is_none());
+        assert_eq!(text(none_fails(&None::<u8>, is_none).verdict(&None)).unwrap(), "none");
+        assert!(text(none_fails(&Some(1), is_none).verdict(&Some(1))).is_none());
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! Observed calls under a subscriber that is not ours: they are plain `tracing` spans there.
 
 use crate::busy;
-use crate::context::JsonValue;
 use crate::local::local;
 use crate::site::Site;
 use tracing_core::Dispatch;
@@ -20,12 +19,12 @@ pub(crate) struct Foreign {
 impl Foreign {
     /// Opens the call's span if the subscriber wants it, and enters it unless the call is a future.
     #[cold]
-    pub(crate) fn open(site: &'static Site, values: &[&dyn JsonValue]) -> Self {
+    pub(crate) fn open(site: &'static Site, values: &[&dyn Value]) -> Self {
         // Its methods may be observed.
         let _busy = busy::now();
         let dispatch = dispatcher::get_default(Clone::clone);
         let metadata = &site.metadata;
-        let values: Vec<Option<&dyn Value>> = values.iter().map(|value| Some(*value as &dyn Value)).collect();
+        let values: Vec<Option<&dyn Value>> = values.iter().map(|value| Some(*value)).collect();
         let id = dispatch.enabled(metadata).then(|| {
             dispatch.new_span(&Attributes::new(metadata, &metadata.fields().value_set_all(&values)))
         });
@@ -38,7 +37,7 @@ impl Foreign {
 
     /// Opens and enters the same span for the layers beside ours.
     #[cold]
-    pub(crate) fn open_beside(site: &'static Site, values: &[&dyn JsonValue]) -> Self {
+    pub(crate) fn open_beside(site: &'static Site, values: &[&dyn Value]) -> Self {
         let mut span = Self::open(site, values);
         span.enter();
         span

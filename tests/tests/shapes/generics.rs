@@ -28,6 +28,16 @@ fn generic_with_labels<T: Display + ?Sized>(item: &T, attempt: u32) -> Result<us
     Ok(item.to_string().len() + attempt as usize)
 }
 
+#[observe(fields(item))]
+fn generic_value<T: tracing::Value>(item: T) -> usize {
+    size_of_val(&item)
+}
+
+#[observe(fields(item, boxed))]
+fn dynamic_values(item: &dyn tracing::Value, boxed: Box<dyn tracing::Value>) -> usize {
+    size_of_val(item) + size_of_val(&*boxed)
+}
+
 #[derive(Clone, Copy, Debug, Label)]
 enum Side {
     Left,
@@ -90,6 +100,7 @@ fn generics_of_every_shape() {
     assert_eq!(generic(1, "a"), Ok("1a".into()));
     assert_eq!(run(generic_in_a_future([10, 20])), 6);
     assert_eq!(generic_with_labels("abc", 2), Ok(5));
+    assert_eq!((generic_value(7_u8), dynamic_values(&7_u16, Box::new(7_u32))), (1, 6));
     assert!(run(generic_in_a_future_with_labels::<u8>(Side::Left, None)).is_ok());
     assert!(run(generic_in_a_future_with_labels::<u8>(Side::Right, None)).is_err());
     assert_eq!(unsafe { dereferences(&7) }, Ok(7));

@@ -48,6 +48,17 @@ async fn option_on_request_in_a_future(text: &str) -> Option<char> {
     text.chars().next()
 }
 
+#[observe(err(none))]
+#[allow(clippy::ref_option, reason = "what is tried")]
+fn option_behind_a_reference(value: &Option<u32>) -> &Option<u32> {
+    value
+}
+
+#[observe(err(none))]
+async fn option_in_a_box(value: Option<u32>) -> Box<Option<u32>> {
+    Box::new(value)
+}
+
 #[derive(Debug, Label, PartialEq)]
 enum Refusal {
     TooLarge(u32),
@@ -172,6 +183,7 @@ fn results_of_every_shape() {
     assert_eq!((option(""), option("a")), (None, Some('a')));
     assert_eq!(option_on_request(""), None);
     assert_eq!(run(option_on_request_in_a_future("")), None);
+    assert_eq!((option_behind_a_reference(&None), *run(option_in_a_box(None))), (&None, None));
     assert_eq!([own_type(0), own_type(1)], [Reply::Refused(Refusal::Closed), Reply::Done]);
     assert_eq!(run(own_type_without_kinds(11)), Reply::Refused(Refusal::TooLarge(11)));
     assert!(labelled_by_result("x").is_err());
@@ -183,6 +195,8 @@ fn results_of_every_shape() {
     counted("results::option", "ok", 2);
     counted("results::option_on_request", "error", 1);
     counted("results::option_on_request_in_a_future", "error", 1);
+    counted("results::option_behind_a_reference", "error", 1);
+    counted("results::option_in_a_box", "error", 1);
     counted("results::own_type_without_kinds", "error", 1);
     for name in ["dynamic", "borrowed_error", "generic_error"] {
         counted(&format!("results::{name}"), "error", 1);
