@@ -35,7 +35,7 @@ pub(crate) fn missed() {
 pub(crate) fn submit<'a>(_: Finished, _: impl Iterator<Item = &'a [u8]>) {}
 
 #[cfg(not(feature = "otlp"))]
-pub(crate) fn submit_returned(_: &Returned, _: Option<FieldRuns<'_>>) {}
+pub(crate) fn submit_returned(_: &Returned<'_>, _: Option<FieldRuns<'_>>) {}
 
 #[cfg(feature = "otlp")]
 mod exported {
