@@ -69,9 +69,9 @@ impl Call {
 
     /// Begins it.
     ///
-    /// What nearly all calls take comes first and calls nothing; each of the functions behind it can do all that the one
-    /// before it does, and is jumped to. Each writes the call where it is: were it put together elsewhere, it would be
-    /// moved there by loads that are wider than the stores before them, which the processor has to wait for.
+    /// What nearly all calls take comes first and calls nothing; the rest is jumped to. Each writes the call where it is:
+    /// were it put together elsewhere, it would be moved there by loads that are wider than the stores before them, which
+    /// the processor has to wait for.
     pub fn begin(&mut self, site: &'static Site, labels: LabelIndex) {
         if site.mode().has_frame() {
             self.begin_on_stack(site, labels);

@@ -84,7 +84,8 @@ impl Display for Missing {
 impl<R> Judge<R> for NoneFails<R> {
     #[inline]
     fn is_plain() -> bool {
-        true
+        // To get at it may take the user's `Deref`.
+        false
     }
 
     #[inline]
