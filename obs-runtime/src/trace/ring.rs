@@ -356,15 +356,8 @@ mod exported {
             let submit = move |ring: &mut SpanRing, started| {
                 let fields = fields(started);
                 let trace = TraceContext { trace_id: 1, span_id: started, sampled: true };
-                let call = Returned {
-                    site: &SITE,
-                    series: 0,
-                    trace,
-                    parent: None,
-                    parent_remote: false,
-                    started,
-                    ended: started,
-                };
+                let identity = Identity { trace: Some(trace), exported: true, ..Identity::default() };
+                let call = Returned::of(&SITE, 0, &identity, started, started).expect("in a trace");
                 let push = |write: &mut Write| {
                     let runs = fields.of_span(fields.all(), 0);
                     // Unless some is made meanwhile.
