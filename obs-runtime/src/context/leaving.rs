@@ -161,7 +161,9 @@ impl Stack {
     pub(crate) fn lift(&mut self, key: FrameKey) -> Option<Box<Span>> {
         let place = self.find(key)?;
         let frame = &self.frames[place];
-        let mut span = Box::new(Span::new(frame.metadata?, frame.identity));
+        let (metadata, identity) = (frame.metadata?, frame.identity);
+        let mut span = self.spares.take().unwrap_or_else(|| Box::new(Span::new(metadata, identity)));
+        (span.metadata, span.identity) = (metadata, identity);
         self.write_seen(place, &mut span);
         self.frames[place].give_back(&mut span);
         self.drop_at(place);
@@ -209,5 +211,29 @@ impl Stack {
             self.splice(start..end, &Fields::new(), place);
         }
         frame
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::site::{Site, Spec};
+
+    #[test]
+    fn a_future_with_fields_waits_in_a_span_that_is_used_again() {
+        static SITE: Site = Site::of_tests("waits", Spec::new());
+        let mut stack = Stack::new();
+        let mut call = Span::new(&SITE.metadata, Identity::NONE);
+        call.record(|fields| fields.push_str("a", "1"));
+        let mut waits = || {
+            let key = stack.enter(&call, FrameKind::Observed);
+            assert!(stack.lift_simple(key).is_none());
+            let span = stack.lift(key).expect("it is there");
+            assert_eq!(span.fields.len(), 1);
+            let place = (&raw const *span).addr();
+            stack.keep(&mut Some(span));
+            place
+        };
+        assert_eq!(waits(), waits());
     }
 }
