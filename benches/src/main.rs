@@ -3,6 +3,8 @@
 //! `cargo run --release` measures everything and writes `RESULTS.md`; with names of parts behind it
 //! (`calls`, ..) only those, and `-- --smoke` runs every case for a moment to see that it works.
 
+#![cfg_attr(not(feature = "peers"), allow(dead_code, reason = "the peers use it"))]
+
 mod allocations;
 mod calls;
 mod case;

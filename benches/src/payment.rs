@@ -1,14 +1,15 @@
 //! The function that every stack observes: what it takes and what can become of it.
 
+#[cfg(feature = "peers")]
 use foundations::telemetry::metrics::LowCardinalityLabel;
 use obs_runtime::Label;
+#[cfg(feature = "peers")]
 use prometheus_client::encoding::EncodeLabelValue;
 use std::fmt;
 use std::hint::black_box;
 
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Hash, Label, EncodeLabelValue, LowCardinalityLabel, serde::Serialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Label, serde::Serialize)]
+#[cfg_attr(feature = "peers", derive(EncodeLabelValue, LowCardinalityLabel))]
 pub(crate) enum Method {
     Card,
     Bank,
@@ -55,9 +56,8 @@ pub(crate) fn pay(amount: u64) -> Payment {
 }
 
 /// The same for stacks that count by outcome.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue, LowCardinalityLabel, serde::Serialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[cfg_attr(feature = "peers", derive(EncodeLabelValue, LowCardinalityLabel))]
 pub(crate) enum Outcome {
     Ok,
     Declined,

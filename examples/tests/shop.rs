@@ -1,5 +1,6 @@
 //! The shop from outside: orders go in, and what comes out is read by the parsers of others.
 #![cfg(unix)]
+#![cfg_attr(not(feature = "otlp"), allow(dead_code, unused_imports, reason = "only the collector's test uses it"))]
 
 use axum::Router;
 use axum::body::Bytes;
@@ -164,6 +165,7 @@ fn attribute<'a>(span: &'a Span, key: &str) -> Option<&'a str> {
     }
 }
 
+#[cfg(feature = "otlp")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_order_is_one_trace_one_request_id_and_one_count_in_each_service() {
     let collector = Collector::default();
@@ -413,8 +415,15 @@ type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a str);
 fn what_is_wrong_with_the_configuration_is_said_at_the_start() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = taken.local_addr().expect("bound").port().to_string();
-    let cases: [Case<'_>; 7] = [
+    let mut cases: Vec<Case<'_>> = vec![
         (&[], &[("RUST_LOG", "shop=loud")], "RUST_LOG is \"shop=loud\"; it takes a level (off, error"),
+        (&["--admin", &port], &[], "the admin server can't listen on 127.0.0.1"),
+        (&["--admin", "0", "--port", &port], &[], "choose other ports with --port"),
+        (&["--rate", "0"], &[], "--rate takes 1 to 100"),
+    ];
+    #[cfg(feature = "otlp")]
+    cases.extend::<[Case<'_>; 3]>([
+        (&["--otlp", "collector:4318"], &[], "it takes an `http://host:port` URL"),
         (
             &[],
             &[("OTEL_TRACES_SAMPLER", "maybe")],
@@ -425,11 +434,13 @@ fn what_is_wrong_with_the_configuration_is_said_at_the_start() {
             &[("OTEL_BSP_SCHEDULE_DELAY", "soon")],
             "OTEL_BSP_SCHEDULE_DELAY is \"soon\"; it takes a number of",
         ),
-        (&["--otlp", "collector:4318"], &[], "it takes an `http://host:port` URL"),
-        (&["--admin", &port], &[], "the admin server can't listen on 127.0.0.1"),
-        (&["--admin", "0", "--port", &port], &[], "choose other ports with --port"),
-        (&["--rate", "0"], &[], "--rate takes 1 to 100"),
-    ];
+    ]);
+    #[cfg(not(feature = "full"))]
+    cases.extend::<[Case<'_>; 3]>([
+        (&["--otlp", "http://127.0.0.1:4318"], &[], "--otlp needs the feature `otlp`"),
+        (&["--trouble", "cpu"], &[], "--trouble cpu needs the feature `cpu`"),
+        (&["--trouble", "leak"], &[], "--trouble leak needs the feature `heap`"),
+    ]);
     for (arguments, variables, expected) in cases {
         let mut all = vec!["--no-load"];
         all.extend(arguments);

@@ -117,18 +117,6 @@ pub use setup::{Builder, Flushed, Guard, InitError, builder, flush, init};
 pub use subscriber::{Layer, layer};
 pub use trace::{ParseTraceparentError, Sampler, TraceContext};
 
-#[cfg(all(
-    doctest,
-    feature = "prometheus",
-    feature = "otlp",
-    feature = "axum",
-    feature = "layer",
-    feature = "reqwest",
-    feature = "tokio"
-))]
-#[doc = include_str!("../../README.md")]
-struct Readme;
-
 /// Metrics: the registry, and its text.
 #[cfg(feature = "prometheus")]
 pub mod metrics {

@@ -1,19 +1,30 @@
 //! Everyone who does the works: a file each.
 
-mod emit;
-mod fastrace;
 mod floor;
-mod foundations;
 mod futures;
-mod hotpath;
 mod lines;
-mod metrics_facade;
-mod opentelemetry;
 mod ours;
-mod prometheus;
-mod prometheus_client;
-mod slog;
 mod spans;
+
+#[cfg(feature = "peers")]
+mod emit;
+#[cfg(feature = "peers")]
+mod fastrace;
+#[cfg(feature = "peers")]
+mod foundations;
+#[cfg(feature = "peers")]
+mod hotpath;
+#[cfg(feature = "peers")]
+mod metrics_facade;
+#[cfg(feature = "peers")]
+mod opentelemetry;
+#[cfg(feature = "peers")]
+mod prometheus;
+#[cfg(feature = "peers")]
+mod prometheus_client;
+#[cfg(feature = "peers")]
+mod slog;
+#[cfg(feature = "peers")]
 mod tracing;
 
 use crate::case::Case;
@@ -27,9 +38,12 @@ pub(crate) const PLAIN: &str = "plain";
 
 /// Every case.
 pub(crate) fn cases() -> impl Iterator<Item = &'static Case> {
-    let stacks = [
-        floor::CASES,
-        ours::CASES,
+    [floor::CASES, ours::CASES].into_iter().chain(peers()).flatten()
+}
+
+#[cfg(feature = "peers")]
+fn peers() -> impl Iterator<Item = &'static [Case]> {
+    let peers: [&[Case]; 10] = [
         fastrace::CASES,
         tracing::CASES,
         prometheus_client::CASES,
@@ -41,5 +55,10 @@ pub(crate) fn cases() -> impl Iterator<Item = &'static Case> {
         emit::CASES,
         slog::CASES,
     ];
-    stacks.into_iter().flatten()
+    peers.into_iter()
+}
+
+#[cfg(not(feature = "peers"))]
+fn peers() -> impl Iterator<Item = &'static [Case]> {
+    std::iter::empty()
 }

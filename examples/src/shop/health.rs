@@ -1,9 +1,9 @@
 //! What the shop is asked about its health.
 
 use crate::database::Database;
-use obs_runtime::health::{
-    Probe, RegisterError, check, disk_space, event_loop_lag, export_success, progress,
-};
+#[cfg(feature = "otlp")]
+use obs_runtime::health::export_success;
+use obs_runtime::health::{Probe, RegisterError, check, disk_space, event_loop_lag, progress};
 use std::path::Path;
 use std::time::Duration;
 
@@ -28,7 +28,8 @@ pub(crate) fn register<'a>(
     let directory = path.parent().unwrap_or(path);
     check("disk").critical(false).register(disk_space(directory, LEAST_SPACE))?;
     check("event-loop").critical(false).register(event_loop_lag(Duration::from_millis(100)))?;
-    check("collector").critical(false).register(export_success(Duration::from_mins(5)))?;
+    #[cfg(feature = "otlp")]
+    check("collector").critical(false).register(export_success(Duration::from_secs(300)))?;
     check("runtime")
         .probe(Probe::Liveness)
         .timeout(Duration::from_secs(30))

@@ -34,7 +34,8 @@ use tokio::sync::oneshot;
 /// How long requests under way may take to finish at the end, and then log lines and spans to be written.
 const DRAIN: Duration = Duration::from_secs(5);
 
-// The allocator that knows who has allocated what is alive.
+// The allocator behind the heap profile.
+#[cfg(feature = "heap")]
 obs_runtime::heap_profiling!();
 
 fn main() -> ExitCode {
@@ -77,13 +78,17 @@ fn start(options: &Options) -> Result<Guard, obs_runtime::InitError> {
     let mut runtime = obs_runtime::builder()
         .service_name(name)
         .service_version(env!("CARGO_PKG_VERSION"))
-        .resource("service.namespace", "shop")
-        .cpu_profiling(true);
+        .resource("service.namespace", "shop");
+    #[cfg(feature = "cpu")]
+    {
+        runtime = runtime.cpu_profiling(true);
+    }
     if options.only.is_some() {
         runtime = runtime.no_admin();
     } else if let Some(port) = options.admin {
         runtime = runtime.admin(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
     }
+    #[cfg(feature = "otlp")]
     if let Some(collector) = &options.otlp {
         runtime = runtime.otlp_endpoint(collector);
     }

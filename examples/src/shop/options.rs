@@ -19,9 +19,10 @@ Usage: shop [OPTIONS]
   --drain N      seconds for which requests are still taken after SIGTERM (default: 5)
   --admin N      the admin server's port (default: 9464)
   --otlp URL     send spans and log lines to this collector, such as http://127.0.0.1:4318
+                 (needs the feature `otlp`)
   --users URL    ask this user service in the place of the shop's own
   --processes    run each service as a process of its own
-  --trouble WHAT something to find by a profile: cpu, leak, block or lock
+  --trouble WHAT something to find by a profile: cpu (needs the feature `cpu`), leak (`heap`), block or lock
   --help         print this
 ";
 
@@ -97,14 +98,24 @@ impl Options {
                 Arg::Long("port") => options.port = number(&mut arguments, "--port")?,
                 Arg::Long("drain") => options.drain = Duration::from_secs(number(&mut arguments, "--drain")?),
                 Arg::Long("admin") => options.admin = Some(number(&mut arguments, "--admin")?),
-                Arg::Long("otlp") => options.otlp = Some(arguments.value()?.string()?),
+                Arg::Long("otlp") => {
+                    options.otlp = Some(arguments.value()?.string()?);
+                    if !cfg!(feature = "otlp") {
+                        return Err("--otlp needs the feature `otlp`: run with `--features otlp`".into());
+                    }
+                }
                 Arg::Long("users") => options.users = Some(arguments.value()?.string()?),
                 Arg::Long("processes") => options.processes = true,
                 Arg::Long("trouble") => {
                     let name = arguments.value()?.string()?;
                     let trouble = Trouble::named(&name);
                     let wrong = || format!("--trouble takes cpu, leak, block or lock, not {name:?}");
-                    options.trouble = Some(trouble.ok_or_else(wrong)?);
+                    let trouble = trouble.ok_or_else(wrong)?;
+                    if let Some(feature) = trouble.missing_feature() {
+                        let remedy = format!("run with `--features {feature}`");
+                        return Err(format!("--trouble {name} needs the feature `{feature}`: {remedy}").into());
+                    }
+                    options.trouble = Some(trouble);
                 }
                 Arg::Long("service") => service = Some(arguments.value()?.string()?),
                 Arg::Long("ports") => ports = Some(four_ports(&arguments.value()?.string()?)?),

@@ -34,6 +34,15 @@ impl Trouble {
         }
     }
 
+    /// The cargo feature that its profile needs and this shop was built without.
+    pub(crate) fn missing_feature(self) -> Option<&'static str> {
+        match self {
+            Self::Cpu if !cfg!(feature = "cpu") => Some("cpu"),
+            Self::Leak if !cfg!(feature = "heap") => Some("heap"),
+            _ => None,
+        }
+    }
+
     /// The shop has it from now on.
     pub(crate) fn begin(self) {
         let _ = TROUBLE.set(self);
