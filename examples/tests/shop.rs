@@ -1,6 +1,9 @@
 //! The shop from outside: orders go in, and what comes out is read by the parsers of others.
 #![cfg(unix)]
-#![cfg_attr(not(feature = "otlp"), allow(dead_code, unused_imports, reason = "only the collector's test uses it"))]
+#![cfg_attr(
+    not(feature = "otlp"),
+    allow(dead_code, unused_imports, reason = "only the collector's test uses it")
+)]
 
 use axum::Router;
 use axum::body::Bytes;
@@ -411,39 +414,43 @@ fn a_shop_that_is_asked_for_some_requests_makes_them_and_closes() {
 /// Arguments, variables, and what the shop says of them.
 type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a str);
 
+/// Mistakes that only a shop with a collector can see.
+const WITH_OTLP: [Case<'static>; 3] = [
+    (&["--otlp", "collector:4318"], &[], "it takes an `http://host:port` URL"),
+    (
+        &[],
+        &[("OTEL_TRACES_SAMPLER", "maybe")],
+        "OTEL_TRACES_SAMPLER is \"maybe\"; it takes one of `always_on`",
+    ),
+    (
+        &[],
+        &[("OTEL_BSP_SCHEDULE_DELAY", "soon")],
+        "OTEL_BSP_SCHEDULE_DELAY is \"soon\"; it takes a number of",
+    ),
+];
+
+/// Options that name the feature that they need.
+const WITHOUT_FEATURES: [Case<'static>; 3] = [
+    (&["--otlp", "http://127.0.0.1:4318"], &[], "--otlp needs the feature `otlp`"),
+    (&["--trouble", "cpu"], &[], "--trouble cpu needs the feature `cpu`"),
+    (&["--trouble", "leak"], &[], "--trouble leak needs the feature `heap`"),
+];
+
 #[test]
 fn what_is_wrong_with_the_configuration_is_said_at_the_start() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = taken.local_addr().expect("bound").port().to_string();
-    let mut cases: Vec<Case<'_>> = vec![
+    let cases: [Case<'_>; 4] = [
         (&[], &[("RUST_LOG", "shop=loud")], "RUST_LOG is \"shop=loud\"; it takes a level (off, error"),
         (&["--admin", &port], &[], "the admin server can't listen on 127.0.0.1"),
         (&["--admin", "0", "--port", &port], &[], "choose other ports with --port"),
         (&["--rate", "0"], &[], "--rate takes 1 to 100"),
     ];
-    #[cfg(feature = "otlp")]
-    cases.extend::<[Case<'_>; 3]>([
-        (&["--otlp", "collector:4318"], &[], "it takes an `http://host:port` URL"),
-        (
-            &[],
-            &[("OTEL_TRACES_SAMPLER", "maybe")],
-            "OTEL_TRACES_SAMPLER is \"maybe\"; it takes one of `always_on`",
-        ),
-        (
-            &[],
-            &[("OTEL_BSP_SCHEDULE_DELAY", "soon")],
-            "OTEL_BSP_SCHEDULE_DELAY is \"soon\"; it takes a number of",
-        ),
-    ]);
-    #[cfg(not(feature = "full"))]
-    cases.extend::<[Case<'_>; 3]>([
-        (&["--otlp", "http://127.0.0.1:4318"], &[], "--otlp needs the feature `otlp`"),
-        (&["--trouble", "cpu"], &[], "--trouble cpu needs the feature `cpu`"),
-        (&["--trouble", "leak"], &[], "--trouble leak needs the feature `heap`"),
-    ]);
-    for (arguments, variables, expected) in cases {
+    let with_otlp = WITH_OTLP.iter().filter(|_| cfg!(feature = "otlp"));
+    let without_features = WITHOUT_FEATURES.iter().filter(|_| !cfg!(feature = "full"));
+    for (arguments, variables, expected) in cases.iter().chain(with_otlp).chain(without_features) {
         let mut all = vec!["--no-load"];
-        all.extend(arguments);
+        all.extend(*arguments);
         let output = command(&all, variables).output().expect("it runs");
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(!output.status.success() && said.contains(expected), "{arguments:?} {variables:?}: {said}");

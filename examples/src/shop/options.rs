@@ -113,7 +113,9 @@ impl Options {
                     let trouble = trouble.ok_or_else(wrong)?;
                     if let Some(feature) = trouble.missing_feature() {
                         let remedy = format!("run with `--features {feature}`");
-                        return Err(format!("--trouble {name} needs the feature `{feature}`: {remedy}").into());
+                        return Err(
+                            format!("--trouble {name} needs the feature `{feature}`: {remedy}").into()
+                        );
                     }
                     options.trouble = Some(trouble);
                 }
