@@ -1,18 +1,26 @@
 # For scripts to source: steps with their times, and tools that are installed when missing.
 
 . .ci/env
-STEPS=() STEP="" STEP_STARTED=0 STARTED=$SECONDS
+STEPS=() STEP="" STEP_STARTED=0 STEP_CPU=0 STARTED=$SECONDS
 
 # step TITLE: ends the step before and begins one.
 step() {
     end_step
-    STEP=$1 STEP_STARTED=$SECONDS
+    STEP=$1 STEP_STARTED=$SECONDS STEP_CPU=$(cpu_seconds)
     printf '\n== %s\n' "$1"
 }
 
 end_step() {
-    [ -z "$STEP" ] || STEPS+=("$(printf '%5d s  %s' $((SECONDS - STEP_STARTED)) "$STEP")")
+    [ -z "$STEP" ] || STEPS+=("$(row $((SECONDS - STEP_STARTED)) $(($(cpu_seconds) - STEP_CPU)) "$STEP")")
     STEP=""
+}
+
+row() { printf '%5d s  %5d CPU s  %s' "$@"; }
+
+# The CPU seconds of this shell's children that have ended.
+cpu_seconds() {
+    # `cutime` and `cstime` of proc(5), which are in clock ticks.
+    awk -v ticks="$(getconf CLK_TCK)" '{ sub(/.*\) /, ""); printf "%d", ($14 + $15) / ticks }' "/proc/$$/stat"
 }
 
 # Prints the time of each step, also of the one that failed.
@@ -21,7 +29,7 @@ report() {
     end_step
     printf '\n== Times of the steps\n'
     printf '%s\n' "${STEPS[@]}"
-    printf '%5d s  altogether\n' $((SECONDS - STARTED))
+    echo "$(row $((SECONDS - STARTED)) "$(cpu_seconds)" altogether)"
     return $status
 }
 trap report EXIT
