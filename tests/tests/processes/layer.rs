@@ -1,9 +1,9 @@
 //! The layer in a stack of the application's own, beside `tracing_subscriber::fmt`.
 
 use obs_runtime::{context, observe};
-use obs_tests::{DEADLINE, Lines, here, process};
+use obs_tests::{DEADLINE, Lines, Spans, here, process};
 use opentelemetry::trace::{SpanId, Status};
-use opentelemetry_sdk::trace::{InMemorySpanExporter, SpanData};
+use opentelemetry_sdk::trace::SpanData;
 use serde_json::Value as Json;
 use std::sync::{LazyLock, Mutex};
 use std::thread;
@@ -24,14 +24,14 @@ impl<S: tracing::Subscriber + for<'a> LookupSpan<'a>> tracing_subscriber::Layer<
 struct Stack {
     /// What the other layer writes.
     theirs: Lines,
-    spans: InMemorySpanExporter,
+    spans: Spans,
     _guard: obs_runtime::Guard,
 }
 
 /// The stack of the process, and the runtime in it.
 fn stack() -> &'static Stack {
     static STACK: LazyLock<Stack> = LazyLock::new(|| {
-        let (theirs, spans) = (Lines::default(), InMemorySpanExporter::default());
+        let (theirs, spans) = (Lines::default(), Spans::default());
         let writer = theirs.clone();
         let fmt = tracing_subscriber::fmt::layer().json().with_writer(Mutex::new(writer));
         tracing_subscriber::registry()
@@ -60,8 +60,7 @@ impl Stack {
 
     fn span(&self, name: &str) -> SpanData {
         assert!(obs_runtime::flush(DEADLINE).spans, "flushed in time");
-        let spans = self.spans.get_finished_spans().expect("not shut down");
-        let mut named = spans.into_iter().filter(|span| span.name.ends_with(name));
+        let mut named = self.spans.which(|span| span.name.ends_with(name)).into_iter();
         let span = named.next().unwrap_or_else(|| panic!("no span {name}"));
         assert!(named.next().is_none(), "{name} twice");
         span
