@@ -45,9 +45,9 @@ impl SpanExporter for Counting {
 
 #[test]
 fn threads_that_finish_their_first_span_do_not_wait_for_themselves() {
+    const THREADS: usize = 40;
     let Some(_inside) = process::alone(here!()) else { return };
     Allocator::ObservedGrowth.choose();
-    const THREADS: usize = 40;
     let _guard = obs_runtime::builder()
         .log_output(Lines::default())
         .no_admin()

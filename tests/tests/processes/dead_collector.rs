@@ -21,8 +21,8 @@ fn value(metric: &str) -> f64 {
 
 #[test]
 fn an_unreachable_collector_is_counted_and_said_once() {
-    let Some(_inside) = process::alone(here!()) else { return };
     const SPANS: u32 = 20_000;
+    let Some(_inside) = process::alone(here!()) else { return };
     // A port that nobody listens on.
     let endpoint =
         format!("http://{}", TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound"));

@@ -41,8 +41,8 @@ fn is_right_all_the_same(number: usize) {
 
 #[test]
 fn made_up_ids_do_no_harm() {
-    let Some(_inside) = process::together(here!()) else { return };
     const CALLS: usize = 200;
+    let Some(_inside) = process::together(here!()) else { return };
     let _turn = TURN.lock();
     let recorder = recorder();
     let real = info_span!("real").id().expect("enabled").into_u64();

@@ -485,8 +485,8 @@ fn a_context_may_ask_whatever_the_filter_says() {
 
 #[test]
 fn no_error_is_lost_while_levels_flip() {
-    let Some(_inside) = process::together(here!()) else { return };
     const THREADS: u64 = 4;
+    let Some(_inside) = process::together(here!()) else { return };
     let turn = turn();
     let (done, errors) = (AtomicBool::new(false), AtomicU64::new(0));
     thread::scope(|scope| {
