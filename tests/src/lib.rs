@@ -14,8 +14,10 @@ use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 use prometheus_parse::{Scrape, Value as Sample};
 use serde_json::Value as Json;
 use std::io::{self, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::net::TcpSocket;
 
 /// Long enough on the slowest machine; a test that waits this long has failed.
 pub const DEADLINE: Duration = Duration::from_secs(20);
@@ -70,6 +72,44 @@ impl Spans {
     pub fn which(&self, holds: impl Fn(&SpanData) -> bool) -> Vec<SpanData> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.iter().filter(|span| holds(span)).cloned().collect()
+    }
+}
+
+/// A port of this machine that is ours, and refuses connections until something listens on it.
+#[derive(Debug)]
+pub struct ClosedPort(TcpSocket);
+
+impl ClosedPort {
+    /// Takes a port that is free.
+    ///
+    /// # Panics
+    /// If there is none.
+    #[must_use]
+    pub fn reserve() -> Self {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind((Ipv4Addr::LOCALHOST, 0).into()).expect("a port");
+        Self(socket)
+    }
+
+    /// Its address.
+    ///
+    /// # Panics
+    /// If the system does not know it.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.0.local_addr().expect("bound")
+    }
+
+    /// Accepts connections from now on.
+    ///
+    /// # Panics
+    /// If that can't be.
+    #[must_use]
+    pub fn listen(self) -> TcpListener {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().expect("a runtime");
+        let listener = runtime.block_on(async { self.0.listen(128)?.into_std() }).expect("it listens");
+        listener.set_nonblocking(false).expect("a listener that waits");
+        listener
     }
 }
 

@@ -13,7 +13,7 @@ use hyper_util::rt::TokioExecutor;
 use obs_runtime::http::reqwest::RequestBuilderExt;
 use obs_runtime::http::{ClientLayer, ServerLayer};
 use obs_runtime::{TraceContext, observe};
-use obs_tests::{DEADLINE, Recorder, attribute, recorder};
+use obs_tests::{ClosedPort, DEADLINE, Recorder, attribute, recorder};
 use opentelemetry::trace::{SpanId, SpanKind, Status};
 use opentelemetry_sdk::trace::SpanData;
 use serde_json::{Value as Json_, json};
@@ -45,7 +45,7 @@ fn routes() -> Router {
         )
         .route("/unavailable", get(async || StatusCode::SERVICE_UNAVAILABLE))
         .route("/panics", get(async || -> &'static str { panic!("on purpose") }))
-        .route("/sleeps", get(async || tokio::time::sleep(Duration::from_hours(1)).await))
+        .route("/sleeps", get(sleeps))
         .route("/streams/{chunks}", get(async |Path(chunks): Path<usize>| streamed(chunks)))
         .route("/streams-forever", get(async || streamed(usize::MAX)))
         .route("/breaks", get(async || breaks()))
@@ -54,6 +54,11 @@ fn routes() -> Router {
         .route("/any", any(async || "any"))
         .layer(CatchPanicLayer::new())
         .layer(ServerLayer::new())
+}
+
+async fn sleeps() {
+    tracing::info!(target: "sleeps", "asleep");
+    std::future::pending::<()>().await;
 }
 
 fn all(headers: &HeaderMap) -> Json<Json_> {
@@ -296,14 +301,17 @@ async fn a_body_that_breaks_is_an_error() {
 async fn a_client_that_hangs_up_has_cancelled_and_leaves_nothing_in_flight() {
     let recorder = recorder();
     let url = serve(routes()).await;
-    for (path, id) in [("/sleeps", "hung-up-early"), ("/streams-forever", "hung-up-late")] {
-        let request = client().get(format!("{url}{path}")).header("x-request-id", id);
-        let mut response = match tokio::time::timeout(Duration::from_millis(100), request.send()).await {
-            Ok(response) => response.expect("a head"),
-            Err(_) => continue,
-        };
-        response.chunk().await.expect("a chunk");
+    let early = client().get(format!("{url}/sleeps")).header("x-request-id", "hung-up-early");
+    let early = tokio::spawn(early.send());
+    let is_asleep = |line: &Json_| line["target"] == "sleeps" && line["request_id"] == "hung-up-early";
+    let waiting = Instant::now();
+    while !recorder.all_lines().iter().any(is_asleep) {
+        assert!(waiting.elapsed() < DEADLINE, "it gets there");
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
+    early.abort();
+    let late = client().get(format!("{url}/streams-forever")).header("x-request-id", "hung-up-late");
+    late.send().await.expect("a head").chunk().await.expect("a chunk");
     for (name, id) in [("GET /sleeps", "hung-up-early"), ("GET /streams-forever", "hung-up-late")] {
         let span = &spans_of(recorder, id, name).await[0];
         assert_eq!(attribute(span, "outcome").as_deref(), Some("cancelled"), "{name}");
@@ -446,15 +454,16 @@ async fn hypers_client_is_observed_as_any_service() {
 }
 
 #[observe]
-async fn asks_nobody() {
-    let request = client().get("http://127.0.0.1:1/");
+async fn asks_nobody(url: String) {
+    let request = client().get(url);
     request.send_observed().await.expect_err("nobody listens");
 }
 
 #[tokio::test]
 async fn a_request_without_an_answer_is_an_error() {
     let recorder = recorder();
-    asks_nobody().await;
+    let port = ClosedPort::reserve();
+    asks_nobody(format!("http://{}/", port.address())).await;
     let parent = recorder.span("asks_nobody").span_context.span_id();
     let span = recorder.spans("GET").into_iter().find(|span| span.parent_span_id == parent).expect("a span");
     assert_eq!(attribute(&span, "error.type").as_deref(), Some("reqwest::error::Error"));

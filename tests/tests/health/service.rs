@@ -252,8 +252,8 @@ fn probes_run_nothing(tokio: &tokio::runtime::Runtime) {
         tokio.block_on(ask("GET", "/health/ready?verbose"));
         let _ = report(Probe::Readiness);
     }
-    let most = 1 + began.elapsed().as_millis() / every.as_millis();
     let runs = u128::from(RUNS.load(Ordering::Relaxed));
+    let most = 1 + began.elapsed().as_millis() / every.as_millis();
     assert!(runs <= most, "{runs} runs, {most} at most");
     let check = check.expect("fits");
     check.remove();
@@ -305,8 +305,15 @@ fn checks_that_every_service_can_use() {
         (health::event_loop_lag(Duration::from_millis(20)), health::progress())
     };
     let outside = tokio::runtime::Runtime::new().expect("another");
-    let asked = outside.spawn(lag());
+    let (asks, is_asked) = std::sync::mpsc::channel();
+    let asked = outside.spawn(async move {
+        let mut lag = std::pin::pin!(lag());
+        assert!(futures_util::poll!(&mut lag).is_pending());
+        asks.send(()).expect("it waits");
+        lag.await
+    });
     let goes_on = outside.spawn(progress());
+    is_asked.recv().expect("it is asked");
     std::thread::sleep(Duration::from_millis(50));
     assert!(!goes_on.is_finished(), "nobody has run the runtime that is watched");
     let (asked, goes_on) = tokio.block_on(async { (asked.await, goes_on.await) });

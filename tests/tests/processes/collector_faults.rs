@@ -1,7 +1,7 @@
 //! A collector at its worst: what was emitted is what it took plus what is counted as dropped.
 
 use obs_runtime::observe;
-use obs_tests::{DEADLINE, Lines, here, parse_line, process, scrape};
+use obs_tests::{ClosedPort, DEADLINE, Lines, here, parse_line, process, scrape};
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
@@ -133,16 +133,14 @@ fn dropped() -> u64 {
 #[test]
 fn what_was_emitted_is_what_was_taken_and_what_was_dropped() {
     let Some(_inside) = process::alone(here!()) else { return };
-    // A port that is ours, and that nobody listens on yet.
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = listener.local_addr().expect("bound");
-    drop(listener);
+    let port = ClosedPort::reserve();
     let lines = Lines::default();
     let guard = obs_runtime::builder()
         .no_admin()
         .log_output(lines.clone())
-        .otlp_endpoint(format!("http://{address}"))
-        .otlp_timeout(Duration::from_secs(2))
+        .otlp_endpoint(format!("http://{}", port.address()))
+        // Time for all that is tried again, on a busy machine too.
+        .otlp_timeout(Duration::from_secs(5))
         .init()
         .expect("the runtime starts");
     let collector = Collector::default();
@@ -160,7 +158,7 @@ fn what_was_emitted_is_what_was_taken_and_what_was_dropped() {
     };
 
     assert_eq!(emit(&[]), 100, "refused until the time is up");
-    collector.listen(TcpListener::bind(address).expect("the same port"));
+    collector.listen(port.listen());
     assert_eq!(emit(&[Does::Takes]), 0);
     assert_eq!(emit(&[Does::TakesInJson]), 0, "a success, and neither retried nor lost");
     assert_eq!(emit(&[Does::Answers(503, "")]), 0, "tried again");

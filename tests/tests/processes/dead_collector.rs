@@ -1,8 +1,7 @@
 //! A collector that is not there: what is lost is counted, and it is said once.
 
 use obs_runtime::observe;
-use obs_tests::{Lines, here, parse_line, process, scrape};
-use std::net::TcpListener;
+use obs_tests::{ClosedPort, Lines, here, parse_line, process, scrape};
 use std::time::Duration;
 
 #[observe(fields(number))]
@@ -23,9 +22,8 @@ fn value(metric: &str) -> f64 {
 fn an_unreachable_collector_is_counted_and_said_once() {
     const SPANS: u32 = 20_000;
     let Some(_inside) = process::alone(here!()) else { return };
-    // A port that nobody listens on.
-    let endpoint =
-        format!("http://{}", TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound"));
+    let port = ClosedPort::reserve();
+    let endpoint = format!("http://{}", port.address());
     let lines = Lines::default();
     let guard = obs_runtime::builder()
         .no_admin()
