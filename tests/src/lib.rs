@@ -225,7 +225,12 @@ impl Recorder {
             Sample::Histogram(buckets) => buckets.last().map_or(0.0, |bucket| bucket.count),
             Sample::Summary(_) => 0.0,
         };
-        let samples = scrape_of(metric).samples.into_iter().filter(matches);
+        let function = labels.iter().find(|(key, _)| *key == "function");
+        let function = function.map(|(_, name)| format!("{name}\""));
+        let may_match = |line: &str| {
+            line.starts_with(metric) && function.as_ref().is_none_or(|function| line.contains(function))
+        };
+        let samples = scrape_of(may_match).samples.into_iter().filter(matches);
         samples.map(|sample| (sample.labels, value(&sample.value))).collect()
     }
 
@@ -281,14 +286,14 @@ impl Recorder {
 /// If it is not the text format.
 #[must_use]
 pub fn scrape() -> Scrape {
-    scrape_of("")
+    scrape_of(|_| true)
 }
 
-/// The metrics whose names begin with a text: parsing all that a process has takes a while.
-fn scrape_of(name: &str) -> Scrape {
+/// Some of the metrics: parsing all that a process has takes a while.
+fn scrape_of(wanted: impl Fn(&str) -> bool) -> Scrape {
     let text = obs_runtime::metrics::encode(obs_runtime::metrics::TextFormat::Prometheus);
-    let of_name = |line: &&str| line.starts_with(name) || line.starts_with('#');
-    Scrape::parse(text.lines().filter(of_name).map(|line| Ok(line.to_owned()))).expect("the text format")
+    let lines = text.lines().filter(|line| line.starts_with('#') || wanted(line));
+    Scrape::parse(lines.map(|line| Ok(line.to_owned()))).expect("the text format")
 }
 
 /// An attribute of a span, as text.

@@ -3,8 +3,7 @@
 //! Such a test begins with a line that runs the test binary once more, for this test alone. The process that the user
 //! has started waits there for the other one and shares its fate; the rest of the test is run by that one.
 //!
-//! ```no_run
-//! # use obs_tests::{here, process};
+//! ```
 //! fn the_runtime_starts_without_outputs() {
 //!     let Some(_inside) = process::alone(here!()) else { return };
 //!     let guard = obs_runtime::init().expect("it starts");

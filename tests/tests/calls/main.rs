@@ -1,5 +1,5 @@
-//! Calls and contexts as they come out of one runtime, which all tests share: they run beside one another, and each
-//! asks the recorder for functions of its own.
+//! Calls and contexts as they come out of one runtime, which nearly all tests share: they run beside one another, and
+//! each asks the recorder for functions of its own.
 
 mod carry;
 mod context;
