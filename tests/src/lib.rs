@@ -1,17 +1,23 @@
 //! A recorder in place of the outputs: what was logged, counted and traced, to ask questions of.
 //!
 //! The runtime is one for the process, so tests run in parallel against one recorder; each looks only
-//! at functions of its own, whose names no other test uses.
+//! at functions of its own, whose names no other test of the binary uses.
 
 #![forbid(unsafe_code)]
 
+pub mod pprof;
+pub mod process;
+
 use opentelemetry::{Key, Value};
-use opentelemetry_sdk::trace::{InMemorySpanExporter, SpanData};
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 use prometheus_parse::{Scrape, Value as Sample};
 use serde_json::Value as Json;
 use std::io::{self, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::net::TcpSocket;
 
 /// Long enough on the slowest machine; a test that waits this long has failed.
 pub const DEADLINE: Duration = Duration::from_secs(20);
@@ -20,14 +26,15 @@ pub const DEADLINE: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub struct Recorder {
     lines: Lines,
-    spans: InMemorySpanExporter,
+    parsed: Mutex<Parsed>,
+    spans: Spans,
     _guard: obs_runtime::Guard,
 }
 
 /// Starts the runtime on first use, with every level logged and every trace sampled.
 pub fn recorder() -> &'static Recorder {
     static RECORDER: LazyLock<Recorder> = LazyLock::new(|| {
-        let (lines, spans) = (Lines::default(), InMemorySpanExporter::default());
+        let (lines, spans) = (Lines::default(), Spans::default());
         let guard = obs_runtime::builder()
             .log_filter("trace")
             .log_output(lines.clone())
@@ -36,9 +43,74 @@ pub fn recorder() -> &'static Recorder {
             .span_exporter(spans.clone())
             .init()
             .expect("the runtime starts");
-        Recorder { lines, spans, _guard: guard }
+        Recorder { lines, parsed: Mutex::default(), spans, _guard: guard }
     });
     &RECORDER
+}
+
+/// The log lines so far, each parsed once.
+#[derive(Debug, Default)]
+struct Parsed {
+    bytes: usize,
+    lines: Vec<Json>,
+}
+
+/// An exporter that keeps the spans it is given.
+#[derive(Clone, Debug, Default)]
+pub struct Spans(Arc<Mutex<Vec<SpanData>>>);
+
+impl SpanExporter for Spans {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(batch);
+        Ok(())
+    }
+}
+
+impl Spans {
+    /// Those that something holds for, oldest first.
+    #[must_use]
+    pub fn which(&self, holds: impl Fn(&SpanData) -> bool) -> Vec<SpanData> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.iter().filter(|span| holds(span)).cloned().collect()
+    }
+}
+
+/// A port of this machine that is ours, and refuses connections until something listens on it.
+#[derive(Debug)]
+pub struct ClosedPort(TcpSocket);
+
+impl ClosedPort {
+    /// Takes a port that is free.
+    ///
+    /// # Panics
+    /// If there is none.
+    #[must_use]
+    pub fn reserve() -> Self {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind((Ipv4Addr::LOCALHOST, 0).into()).expect("a port");
+        Self(socket)
+    }
+
+    /// Its address.
+    ///
+    /// # Panics
+    /// If the system does not know it.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.0.local_addr().expect("bound")
+    }
+
+    /// Accepts connections from now on.
+    ///
+    /// # Panics
+    /// If that can't be.
+    #[must_use]
+    pub fn listen(self) -> TcpListener {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().expect("a runtime");
+        let listener = runtime.block_on(async { self.0.listen(128)?.into_std() }).expect("it listens");
+        listener.set_nonblocking(false).expect("a listener that waits");
+        listener
+    }
 }
 
 /// An output that keeps what is written to it.
@@ -63,7 +135,12 @@ impl Lines {
     /// If it is not UTF-8.
     #[must_use]
     pub fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()).expect("UTF-8")
+        self.text_after(0)
+    }
+
+    fn text_after(&self, bytes: usize) -> String {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8(all[bytes..].to_vec()).expect("UTF-8")
     }
 }
 
@@ -72,7 +149,7 @@ impl Recorder {
     #[must_use]
     pub fn lines(&self, function: &str) -> Vec<Json> {
         let of_function = |line: &Json| line["function"].as_str().is_some_and(|name| named(name, function));
-        self.all_lines().into_iter().filter(of_function).collect()
+        self.lines_which(of_function)
     }
 
     /// Every log line, each of which is one JSON object.
@@ -81,15 +158,26 @@ impl Recorder {
     /// If a line is not JSON, or has a key twice.
     #[must_use]
     pub fn all_lines(&self) -> Vec<Json> {
+        self.lines_which(|_| true)
+    }
+
+    fn lines_which(&self, holds: impl Fn(&Json) -> bool) -> Vec<Json> {
         assert!(obs_runtime::flush(DEADLINE).logs, "flushed in time");
-        self.lines.text().lines().map(parse_line).collect()
+        let mut parsed = self.parsed.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = self.lines.text_after(parsed.bytes);
+        // What comes after the last line end is a line that is being written.
+        let whole = text.rfind('\n').map_or(0, |end| end + 1);
+        let new: Vec<Json> = text[..whole].lines().map(parse_line).collect();
+        parsed.bytes += whole;
+        parsed.lines.extend(new);
+        parsed.lines.iter().filter(|line| holds(line)).cloned().collect()
     }
 
     /// The log lines of a target whose message names the function.
     #[must_use]
     pub fn lines_of(&self, target: &str, function: &str) -> Vec<Json> {
         let says = |line: &Json| line["msg"].as_str().is_some_and(|message| message.contains(function));
-        self.all_lines().into_iter().filter(|line| line["target"] == target && says(line)).collect()
+        self.lines_which(|line| line["target"] == target && says(line))
     }
 
     /// The one line in which a call of the function ended.
@@ -109,8 +197,7 @@ impl Recorder {
     #[must_use]
     pub fn spans(&self, function: &str) -> Vec<SpanData> {
         assert!(obs_runtime::flush(DEADLINE).spans, "flushed in time");
-        let all = self.spans.get_finished_spans().expect("the exporter is not shut down");
-        all.into_iter().filter(|span| named(&span.name, function)).collect()
+        self.spans.which(|span| named(&span.name, function))
     }
 
     /// The one span of a function.
@@ -138,7 +225,12 @@ impl Recorder {
             Sample::Histogram(buckets) => buckets.last().map_or(0.0, |bucket| bucket.count),
             Sample::Summary(_) => 0.0,
         };
-        let samples = scrape().samples.into_iter().filter(matches);
+        let function = labels.iter().find(|(key, _)| *key == "function");
+        let function = function.map(|(_, name)| format!("{name}\""));
+        let may_match = |line: &str| {
+            line.starts_with(metric) && function.as_ref().is_none_or(|function| line.contains(function))
+        };
+        let samples = scrape_of(may_match).samples.into_iter().filter(matches);
         samples.map(|sample| (sample.labels, value(&sample.value))).collect()
     }
 
@@ -194,8 +286,14 @@ impl Recorder {
 /// If it is not the text format.
 #[must_use]
 pub fn scrape() -> Scrape {
+    scrape_of(|_| true)
+}
+
+/// Some of the metrics: parsing all that a process has takes a while.
+fn scrape_of(wanted: impl Fn(&str) -> bool) -> Scrape {
     let text = obs_runtime::metrics::encode(obs_runtime::metrics::TextFormat::Prometheus);
-    Scrape::parse(text.lines().map(|line| Ok(line.to_owned()))).expect("the text format")
+    let lines = text.lines().filter(|line| line.starts_with('#') || wanted(line));
+    Scrape::parse(lines.map(|line| Ok(line.to_owned()))).expect("the text format")
 }
 
 /// An attribute of a span, as text.

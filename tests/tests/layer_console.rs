@@ -2,8 +2,7 @@
 #![cfg(tokio_unstable)]
 
 use obs_runtime::observe;
-use obs_tests::DEADLINE;
-use opentelemetry_sdk::trace::InMemorySpanExporter;
+use obs_tests::{DEADLINE, Spans};
 use std::net::Ipv4Addr;
 use tracing_subscriber::prelude::*;
 
@@ -24,14 +23,14 @@ async fn inner() -> Result<u32, String> {
 fn observed_futures_run_beside_the_console() {
     let console = console_subscriber::ConsoleLayer::builder().server_addr((Ipv4Addr::LOCALHOST, 0)).spawn();
     tracing_subscriber::registry().with(console).with(obs_runtime::layer()).init();
-    let spans = InMemorySpanExporter::default();
+    let spans = Spans::default();
     let _guard = obs_runtime::builder().no_admin().span_exporter(spans.clone()).init().expect("starts");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     for _ in 0..100 {
         assert_eq!(runtime.block_on(outer()), Ok(7));
     }
     assert!(obs_runtime::flush(DEADLINE).spans, "flushed in time");
-    let ours = spans.get_finished_spans().expect("not shut down");
+    let ours = spans.which(|_| true);
     let of = |name: &str| ours.iter().filter(|span| span.name.ends_with(name)).count();
     assert_eq!((of("::outer"), of("::inner")), (100, 100));
     for inner in ours.iter().filter(|span| span.name.ends_with("::inner")) {

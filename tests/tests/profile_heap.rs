@@ -2,9 +2,7 @@
 
 #![cfg(target_os = "linux")]
 
-mod pprof;
-
-use pprof::{get, read};
+use obs_tests::pprof::{get, read};
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 

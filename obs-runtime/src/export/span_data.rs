@@ -242,9 +242,9 @@ mod tests {
         for ahead in [1e6, 3_600e9] {
             let (start, end) = Converter::new().times(now + clock::ticks(ahead), now);
             assert_eq!(start, end, "{ahead}");
-            // The two clocks are not read at the same instant.
+            // The two clocks are not read at the same instant, and an hour is what it could be wrong by.
             let apart = end.elapsed().unwrap_or_else(|ahead| ahead.duration());
-            assert!(apart.as_secs() < 1, "{ahead}");
+            assert!(apart.as_secs() < 60, "{ahead}");
         }
     }
 
