@@ -31,14 +31,14 @@ pub(super) fn read(mut dump: impl BufRead, mut each: impl FnMut(&[u64], [i64; 4]
     while next(&mut line)? && line != b"MAPPED_LIBRARIES:" {
         if line.starts_with(b"@") {
             stack = addresses(&line).ok_or_else(|| malformed(&line))?;
-        } else if let Some(counted) = line.strip_prefix(b"  t*: ")
+        } else if let Some(counted) = line.strip_prefix(b"  t*: ") {
             // Before the first stack it is the sum of all.
-            && !stack.is_empty()
-        {
-            let [in_use, ever] =
-                counts(counted).ok_or_else(|| malformed(&line))?.map(|counts| unsampled(counts, rate));
-            each(&stack, [ever[0], ever[1], in_use[0], in_use[1]]);
-            stack.clear();
+            if !stack.is_empty() {
+                let [in_use, ever] =
+                    counts(counted).ok_or_else(|| malformed(&line))?.map(|counts| unsampled(counts, rate));
+                each(&stack, [ever[0], ever[1], in_use[0], in_use[1]]);
+                stack.clear();
+            }
         }
     }
     Ok(rate.into())
