@@ -94,6 +94,7 @@ mod store;
 mod subscriber;
 #[cfg(feature = "sync")]
 pub mod sync;
+mod text;
 mod time;
 mod trace;
 

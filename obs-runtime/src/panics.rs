@@ -2,6 +2,7 @@
 
 use crate::context::with_stack;
 use crate::outcome::limited;
+use std::any::Any;
 use std::panic::{self, PanicHookInfo};
 
 /// Notes the message of each panic, then does what was done before.
@@ -14,13 +15,17 @@ pub(crate) fn install_hook() {
 }
 
 fn note(info: &PanicHookInfo<'_>) {
-    let message = info.payload_as_str().unwrap_or("a value that is no text");
+    let message = said(info.payload()).unwrap_or("a value that is no text");
     let text = match info.location() {
         Some(location) => limited(format_args!("panicked at {location}: {message}")),
         None => limited(format_args!("panicked: {message}")),
     };
     // A formatter that panics is caught, and ends no call.
     with_stack(|stack| stack.set_panic(text));
+}
+
+fn said(payload: &dyn Any) -> Option<&str> {
+    payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str))
 }
 
 /// What the last panic said that our hook has seen since a call began on this thread.

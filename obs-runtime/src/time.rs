@@ -36,8 +36,8 @@ impl Stamp {
             }
         }
         let micros = unix_nanos % NANOS / 1_000;
-        for (out, two) in self.text[FRACTION].as_chunks_mut().0.iter_mut().zip([10_000, 100, 1]) {
-            *out = two_digits(micros / two % 100);
+        for (out, two) in self.text[FRACTION].chunks_exact_mut(2).zip([10_000, 100, 1]) {
+            out.copy_from_slice(&two_digits(micros / two % 100));
         }
         &self.text
     }
@@ -51,8 +51,8 @@ pub(crate) fn rfc3339(unix_nanos: u64) -> String {
 }
 
 fn digits(out: &mut [u8], mut number: u64) {
-    for two in out.as_chunks_mut().0.iter_mut().rev() {
-        *two = two_digits(number % 100);
+    for two in out.chunks_exact_mut(2).rev() {
+        two.copy_from_slice(&two_digits(number % 100));
         number /= 100;
     }
 }

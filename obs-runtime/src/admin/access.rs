@@ -141,7 +141,7 @@ fn check_host(listener: Listener, head: &Parts) -> Result<(), Refusal> {
 }
 
 fn is_loopback(host: &[u8]) -> bool {
-    let Some((name, _)) = str::from_utf8(host).ok().and_then(split_port) else { return false };
+    let Some((name, _)) = std::str::from_utf8(host).ok().and_then(split_port) else { return false };
     let address = match name.strip_prefix('[').and_then(|name| name.strip_suffix(']')) {
         Some(address) => address.parse::<Ipv6Addr>().map(IpAddr::from),
         None => name.parse::<Ipv4Addr>().map(IpAddr::from),

@@ -164,10 +164,10 @@ where
         // A client that has said all it has to say still wants its answer.
         .half_close(true)
         .serve_connection(TokioIo::new(client), service);
-    if let Some(Err(error)) = progress.clone().watch(serving).await
-        && let Some(refusal) = Refusal::of(&error)
-    {
-        refusal.count();
+    if let Some(Err(error)) = progress.clone().watch(serving).await {
+        if let Some(refusal) = Refusal::of(&error) {
+            refusal.count();
+        }
     }
 }
 

@@ -104,11 +104,10 @@ impl Ended<'_> {
     /// Hands over the span of a call that returned.
     #[inline]
     pub(super) fn export(&mut self, left: Left<'_>) {
-        if self.details.is_none()
-            && left.is_plain()
-            && let Some(returned) = self.returned(&left.identity)
-        {
-            return trace::submit_returned(&returned, Some(left.fields));
+        if self.details.is_none() && left.is_plain() {
+            if let Some(returned) = self.returned(&left.identity) {
+                return trace::submit_returned(&returned, Some(left.fields));
+            }
         }
         let rest = self.details.take().map(|details| std::mem::take(details).with_error(None));
         self.submit(left, rest);

@@ -72,11 +72,11 @@ impl Live {
         let Self { site, started, .. } = *self;
         match &self.span {
             Open::Own(span) if span.is_simple() && site.is_quiet(until.saturating_sub(started)) => {
-                if span.identity.exported
-                    && let Some(returned) = Returned::of(site, series, &span.identity, started, until)
-                {
-                    let fields = span.exported_fields();
-                    trace::submit_returned(&returned, (span.fields.len() > 0).then_some(fields));
+                if span.identity.exported {
+                    if let Some(returned) = Returned::of(site, series, &span.identity, started, until) {
+                        let fields = span.exported_fields();
+                        trace::submit_returned(&returned, (span.fields.len() > 0).then_some(fields));
+                    }
                 }
                 self.keep();
                 self.close_beside();

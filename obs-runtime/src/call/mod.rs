@@ -93,17 +93,15 @@ impl Call {
     #[inline(never)]
     fn begin_on_stack(&mut self, site: &'static Site, labels: LabelIndex) {
         // Whose spans they are is looked at first, before there is anything that would have to be kept meanwhile.
-        if site.mode().has_plain_frame()
-            && subscriber::is_ours()
-            && let Some(cells) = Counted::place(site)
-        {
-            match with_stack_if_any(|stack| stack.push_simple_call(site)).flatten() {
-                Some(frame) => self.begin_in(cells, site, labels, Open::Frame(frame)),
-                None => self.begin_below_others(cells, site, labels),
+        if site.mode().has_plain_frame() && subscriber::is_ours() {
+            if let Some(cells) = Counted::place(site) {
+                return match with_stack_if_any(|stack| stack.push_simple_call(site)).flatten() {
+                    Some(frame) => self.begin_in(cells, site, labels, Open::Frame(frame)),
+                    None => self.begin_below_others(cells, site, labels),
+                };
             }
-        } else {
-            self.begin_anyhow(site, labels, &[]);
         }
+        self.begin_anyhow(site, labels, &[]);
     }
 
     /// The same of one that is a trace of its own, or below a span that is elsewhere.
@@ -118,16 +116,16 @@ impl Call {
     /// Begins it with fields.
     pub fn begin_recorded(&mut self, site: &'static Site, labels: LabelIndex, values: &[&dyn Value]) {
         if !site.mode().has_frame() {
-            self.begin_counted(site, labels);
-        } else if site.mode().has_plain_frame()
-            && subscriber::is_ours()
-            && let Some(cells) = Counted::place(site)
-            && let Some(frame) = with_stack(|stack| stack.push_call(site, values))
-        {
-            self.begin_in(cells, site, labels, Open::Frame(frame));
-        } else {
-            self.begin_anyhow(site, labels, values);
+            return self.begin_counted(site, labels);
         }
+        if site.mode().has_plain_frame() && subscriber::is_ours() {
+            if let Some(cells) = Counted::place(site) {
+                if let Some(frame) = with_stack(|stack| stack.push_call(site, values)) {
+                    return self.begin_in(cells, site, labels, Open::Frame(frame));
+                }
+            }
+        }
+        self.begin_anyhow(site, labels, values);
     }
 
     /// The last step of the short ways.
@@ -142,10 +140,10 @@ impl Call {
     ) {
         self.0 = ManuallyDrop::new(Some(Live::new(Counted::at(cells, site), labels, span)));
         // Last, as it may be a call, across which nothing else is to be kept.
-        if std::thread::panicking()
-            && let Some(live) = &mut *self.0
-        {
-            live.unwinding = true;
+        if std::thread::panicking() {
+            if let Some(live) = &mut *self.0 {
+                live.unwinding = true;
+            }
         }
     }
 

@@ -161,9 +161,8 @@ impl Fields {
     pub(crate) fn from_bytes(bytes: Vec<u8>) -> Self {
         let mut entries = Vec::new();
         let mut start = 0;
-        while let Some(value) = end_of_string(&bytes, start).map(|key| key + 1)
-            && let Some(end) = end_of_value(&bytes, value).map(|end| end + 1)
-        {
+        while let Some(value) = end_of_string(&bytes, start).map(|key| key + 1) {
+            let Some(end) = end_of_value(&bytes, value).map(|end| end + 1) else { break };
             entries.push(Entry {
                 start: offset(start),
                 value: offset(value),

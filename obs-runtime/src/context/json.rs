@@ -1,5 +1,6 @@
 //! JSON values, written piece by piece into one buffer. Valid whatever the input.
 
+use crate::text::start_of;
 use std::fmt::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -63,7 +64,7 @@ struct JsonString<'a> {
 
 impl Write for JsonString<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        let kept = if text.len() <= self.left { text } else { &text[..text.floor_char_boundary(self.left)] };
+        let kept = start_of(text, self.left);
         self.cut += text.len() - kept.len();
         self.left = if kept.len() == text.len() { self.left - kept.len() } else { 0 };
         escape(self.out, kept);
@@ -145,7 +146,7 @@ fn needs_escape(bytes: &[u8]) -> bool {
         Some(ends)
     }
     if let Some(last) = bytes.last_chunk() {
-        return bytes.as_chunks().0.iter().any(any) || any(last);
+        return bytes.chunks_exact(16).filter_map(<[u8]>::first_chunk).any(any) || any(last);
     }
     match ends::<8>(bytes).or_else(|| ends::<4>(bytes)) {
         Some(ends) => any(&ends),

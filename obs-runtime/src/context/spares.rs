@@ -24,9 +24,10 @@ impl Spares {
     /// Keeps a span that has been exported, or is not to be, if that neither allocates nor frees anything.
     #[inline]
     pub(super) fn keep(&mut self, span: &mut Option<Box<Span>>) {
-        if self.0.len() < MOST
-            && let Some(mut kept) = span.take_if(|span| span.is_bare() && span.fields.room() <= MOST_BYTES)
-        {
+        if self.0.len() >= MOST {
+            return;
+        }
+        if let Some(mut kept) = span.take_if(|span| span.is_bare() && span.fields.room() <= MOST_BYTES) {
             kept.clear();
             self.0.push(kept);
         }

@@ -138,10 +138,10 @@ fn cut(text: String) -> String {
 }
 
 fn cut_at(limit: usize, mut text: String) -> String {
-    if text.len() > limit
-        && let Some((end, _)) = text.char_indices().nth(limit)
-    {
-        text.truncate(end);
+    if text.len() > limit {
+        if let Some((end, _)) = text.char_indices().nth(limit) {
+            text.truncate(end);
+        }
     }
     text
 }
@@ -149,10 +149,10 @@ fn cut_at(limit: usize, mut text: String) -> String {
 /// Cuts the texts that are longer.
 fn cut_all(attributes: &mut [KeyValue], limit: usize) {
     for attribute in attributes {
-        if let Value::String(text) = &attribute.value
-            && text.as_str().len() > limit
-        {
-            attribute.value = cut_at(limit, text.as_str().to_owned()).into();
+        if let Value::String(text) = &attribute.value {
+            if text.as_str().len() > limit {
+                attribute.value = cut_at(limit, text.as_str().to_owned()).into();
+            }
         }
     }
 }

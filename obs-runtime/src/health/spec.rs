@@ -64,7 +64,7 @@ impl Spec {
 
     /// What is wrong with it, if something is.
     pub(super) fn problem(&self) -> Option<(&'static str, String, &'static str)> {
-        const LONGEST: Duration = Duration::from_hours(24);
+        const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
         let name_fits = (1..=64).contains(&self.name.len())
             && self.name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
         let span = "a time above zero, of a day at most";
@@ -167,7 +167,7 @@ mod tests {
             (Spec::new(""), "name"),
             (Spec::new("user db"), "name"),
             (good.clone().every(Duration::ZERO), "every"),
-            (good.clone().timeout(Duration::from_hours(25)), "timeout"),
+            (good.clone().timeout(Duration::from_secs(25 * 60 * 60)), "timeout"),
             (good.clone().stale(Duration::ZERO), "stale_after"),
             (good.clone().stale(Duration::from_secs(11)), "stale_after"),
             (good.clone().failures(0), "failures"),
@@ -176,6 +176,6 @@ mod tests {
         for (spec, setting) in wrong {
             assert_eq!(spec.problem().map(|(setting, ..)| setting), Some(setting));
         }
-        assert_eq!(good.every(Duration::from_hours(20)).problem(), None, "whatever follows from it");
+        assert_eq!(good.every(Duration::from_secs(20 * 60 * 60)).problem(), None, "whatever follows from it");
     }
 }

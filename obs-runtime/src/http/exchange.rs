@@ -5,6 +5,7 @@ use crate::call::{Call, Details, End};
 use crate::label::{LabelIndex, values};
 use crate::outcome::{DisplayRef, ErrorRef};
 use crate::site::{Site, SpanKind};
+use crate::text::start_of;
 use crate::trace::Attribute;
 use http::{Method, StatusCode, Version};
 use std::any::type_name;
@@ -77,7 +78,7 @@ impl Exchange {
 
     /// An attribute from outside.
     pub(super) fn text(&mut self, key: &'static str, text: &str) {
-        self.attribute(key, Attribute::Text(text[..text.floor_char_boundary(MAX_TEXT)].to_owned()));
+        self.attribute(key, Attribute::Text(start_of(text, MAX_TEXT).to_owned()));
     }
 
     /// Runs inside its span.

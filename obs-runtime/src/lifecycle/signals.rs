@@ -58,11 +58,10 @@ pub async fn terminated() -> Signal {
         };
         listening.inspect_err(complain).ok()
     });
-    if let Some(mut told) = told.clone()
-        && let Ok(signal) = told.wait_for(Option::is_some).await
-        && let Some(signal) = *signal
-    {
-        return signal;
+    if let Some(mut told) = told.clone() {
+        if let Ok(Some(signal)) = told.wait_for(Option::is_some).await.map(|signal| *signal) {
+            return signal;
+        }
     }
     std::future::pending().await
 }

@@ -169,9 +169,9 @@ fn push_ids(out: &mut Vec<u8>, trace: &TraceContext) {
 }
 
 fn write_hex(out: &mut [u8], bytes: &[u8]) {
-    let (out, bytes) = (out.as_chunks_mut::<8>().0, bytes.as_chunks::<4>().0);
-    for (out, bytes) in out.iter_mut().zip(bytes) {
-        *out = hex(u32::from_be_bytes(*bytes)).to_be_bytes();
+    let fours = bytes.chunks_exact(4).filter_map(<[u8]>::first_chunk);
+    for (out, four) in out.chunks_exact_mut(8).zip(fours) {
+        out.copy_from_slice(&hex(u32::from_be_bytes(*four)).to_be_bytes());
     }
 }
 

@@ -33,10 +33,10 @@ pub(super) fn push(ticks: u64, line: &mut [u8]) {
     let push = |own: &Own<Producer<u8>>| {
         RINGS.write(own, |ring| {
             let pushed = framed::push(ring, ticks, line);
-            if ring.slots() < RING_BYTES / 2
-                && let Some(collector) = COLLECTOR.get()
-            {
-                collector.unpark();
+            if ring.slots() < RING_BYTES / 2 {
+                if let Some(collector) = COLLECTOR.get() {
+                    collector.unpark();
+                }
             }
             pushed
         })

@@ -56,7 +56,7 @@ mod tests {
 
     #[test]
     fn a_temporary_filter_gives_way_to_the_last_permanent_one() {
-        let (start, minute) = (Instant::now(), Duration::from_mins(1));
+        let (start, minute) = (Instant::now(), Duration::from_secs(60));
         let mut levels = Levels::new(filter("info"));
         levels.set(filter("warn"), None);
         levels.set(filter("debug"), Some(start + minute));
@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn another_filter_replaces_a_temporary_one_and_its_time() {
-        let (start, minute) = (Instant::now(), Duration::from_mins(1));
+        let (start, minute) = (Instant::now(), Duration::from_secs(60));
         let mut levels = Levels::new(filter("info"));
         levels.set(filter("debug"), Some(start + minute));
         levels.set(filter("trace"), Some(start + minute * 5));

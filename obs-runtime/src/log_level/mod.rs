@@ -10,7 +10,7 @@
 //!
 //! # fn f() -> Result<(), log_level::Error> {
 //! log_level::set("warn")?;
-//! log_level::set_for("warn,shop=debug", Duration::from_mins(10))?;
+//! log_level::set_for("warn,shop=debug", Duration::from_secs(10 * 60))?;
 //! if let Some(now) = log_level::current() {
 //!     println!("{} in place of {}", now.directives, now.permanent);
 //! }
@@ -44,7 +44,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Directives may not be in force for a time longer than this.
-pub const MAX_TIME_TO_LIVE: Duration = Duration::from_hours(24);
+pub const MAX_TIME_TO_LIVE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Those of the runtime, once it is started.
 static LEVELS: Mutex<Option<Levels>> = Mutex::new(None);

@@ -1,5 +1,6 @@
 //! An error as it is shown.
 
+use crate::text::start_of;
 use std::error::Error;
 use std::fmt::{self, Debug, Display, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -92,7 +93,7 @@ impl fmt::Write for LimitedText {
             return Ok(());
         }
         if left > 0 {
-            self.0.push_str(&text[..text.floor_char_boundary(left)]);
+            self.0.push_str(start_of(text, left));
             self.0.push_str("…[cut]");
         }
         Err(fmt::Error)

@@ -66,10 +66,10 @@ fn look(limits: &[u64]) -> Vec<Told> {
     };
     let mut waiting: Vec<(&'static Stack, u64)> = Vec::new();
     waiting::each(|call| {
-        if let Some(ticks) = is_stuck(call.stack.site, call.began)
-            && call.tell_stuck()
-        {
-            waiting.push((call.stack, ticks));
+        if let Some(ticks) = is_stuck(call.stack.site, call.began) {
+            if call.tell_stuck() {
+                waiting.push((call.stack, ticks));
+            }
         }
     });
     told.extend(waiting.into_iter().map(|(stack, ticks)| Told {
@@ -80,9 +80,8 @@ fn look(limits: &[u64]) -> Vec<Told> {
     for thread in running::all() {
         let seen = thread.seen();
         for (depth, call) in seen.iter().enumerate().filter(|(_, call)| !call.registered) {
-            if let Some(ticks) = is_stuck(call.site, call.began)
-                && thread.tell_stuck(depth, call.began)
-            {
+            let Some(ticks) = is_stuck(call.site, call.began) else { continue };
+            if thread.tell_stuck(depth, call.began) {
                 let stack = path_of(seen[..=depth].iter().rev().map(|call| call.site));
                 told.push(Told { site: call.site, ticks, stack });
             }

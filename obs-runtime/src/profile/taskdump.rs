@@ -13,10 +13,10 @@ static RUNTIME: OnceLock<Handle> = OnceLock::new();
 
 /// Called where a future waits.
 pub(super) fn note_runtime() {
-    if RUNTIME.get().is_none()
-        && let Ok(runtime) = Handle::try_current()
-    {
-        RUNTIME.get_or_init(|| runtime);
+    if RUNTIME.get().is_none() {
+        if let Ok(runtime) = Handle::try_current() {
+            RUNTIME.get_or_init(|| runtime);
+        }
     }
 }
 

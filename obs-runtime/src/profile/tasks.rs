@@ -107,9 +107,8 @@ fn groups(min_age: Duration) -> Groups {
     // By the stack's place in memory at first: there may be very many calls.
     let mut waiting: BTreeMap<usize, (&'static super::Stack, Group)> = BTreeMap::new();
     waiting::each(|call| {
-        if let Some(since) = call.waits_since()
-            && age(call.began) >= min_age
-        {
+        let Some(since) = call.waits_since() else { return };
+        if age(call.began) >= min_age {
             let place = std::ptr::from_ref(call.stack).addr();
             let (_, group) = waiting.entry(place).or_insert_with(|| (call.stack, Group::default()));
             group.add(age(call.began), age(since));

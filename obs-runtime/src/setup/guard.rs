@@ -79,7 +79,7 @@ pub fn flush(deadline: Duration) -> Flushed {
 fn flush_until(deadline: Duration, end: bool) -> Flushed {
     let now = Instant::now();
     // A deadline that no clock can tell is one that never comes.
-    let until = now.checked_add(deadline).unwrap_or_else(|| now + Duration::from_hours(24 * 365));
+    let until = now.checked_add(deadline).unwrap_or_else(|| now + Duration::from_secs(365 * 24 * 60 * 60));
     #[cfg(feature = "otlp")]
     let exported = crate::export::flush(until, end);
     #[cfg(not(feature = "otlp"))]

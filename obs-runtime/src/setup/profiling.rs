@@ -5,7 +5,7 @@ use super::{Builder, InitError};
 use std::time::Duration;
 
 const SLOW_POLL: Duration = Duration::from_millis(100);
-const STUCK_AFTER: Duration = Duration::from_mins(1);
+const STUCK_AFTER: Duration = Duration::from_secs(60);
 
 /// From how long on, if ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,7 +100,7 @@ mod tests {
         assert_eq!(resolve(&nothing, &variables), Ok((Some(Duration::from_millis(20)), None)));
         assert_eq!(resolve(&set, &variables), Ok((None, None)));
         let variables = [("OBS_STUCK_AFTER", "5m")];
-        assert_eq!(resolve(&set, &variables), Ok((None, Some(Duration::from_mins(5)))));
+        assert_eq!(resolve(&set, &variables), Ok((None, Some(Duration::from_secs(5 * 60)))));
     }
 
     #[test]

@@ -101,18 +101,18 @@ where
     }
 
     fn on_enter(&self, id: &Id, context: Context<'_, S>) {
-        if !busy::is_busy()
-            && let Some(number) = ours(id, &context)
-        {
-            spans::enter(number);
+        if !busy::is_busy() {
+            if let Some(number) = ours(id, &context) {
+                spans::enter(number);
+            }
         }
     }
 
     fn on_exit(&self, id: &Id, context: Context<'_, S>) {
-        if !busy::is_busy()
-            && let Some(number) = ours(id, &context)
-        {
-            spans::exit(number);
+        if !busy::is_busy() {
+            if let Some(number) = ours(id, &context) {
+                spans::exit(number);
+            }
         }
     }
 

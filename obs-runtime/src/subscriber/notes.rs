@@ -30,11 +30,11 @@ pub(super) fn event(event: &Event<'_>, parent: Option<NonZeroU64>) {
 pub(crate) fn note(write: impl FnOnce(&mut Notes)) {
     let mut write = Some(write);
     let by_number = with_stack(|stack| {
-        if let Some(notes) = stack.innermost_notes()
-            && let Some(write) = write.take()
-        {
-            write(notes);
-            return None;
+        if let Some(notes) = stack.innermost_notes() {
+            if let Some(write) = write.take() {
+                write(notes);
+                return None;
+            }
         }
         stack.innermost_number()
     });

@@ -133,14 +133,14 @@ mod exported {
     #[allow(clippy::inline_always, reason = "see above")]
     fn push_returned(call: &Returned<'_>, fields: Option<FieldRuns<'_>>, ring: &mut Write) -> bool {
         let size = fields.as_ref().map_or(0, FieldRuns::size);
-        if let (Ok(series), Ok(size)) = (u32::try_from(call.series), u16::try_from(size))
-            && (size == 0 || ring.has_room_for(size.into()))
-        {
-            if let Some(fields) = fields {
-                // There is room, so nothing is cut.
-                fields.for_each(|run| _ = ring.bytes.push_entire_slice(run));
+        if let (Ok(series), Ok(size)) = (u32::try_from(call.series), u16::try_from(size)) {
+            if size == 0 || ring.has_room_for(size.into()) {
+                if let Some(fields) = fields {
+                    // There is room, so nothing is cut.
+                    fields.for_each(|run| _ = ring.bytes.push_entire_slice(run));
+                }
+                return ring.push(Record::Short(Short::new(call, series, size)));
             }
-            return ring.push(Record::Short(Short::new(call, series, size)));
         }
         push_boxed((*call).into(), fields.into_iter().flatten(), ring)
     }

@@ -22,7 +22,7 @@ static PLACES: Semaphore = Semaphore::const_new(WAITING);
 
 /// How long somebody waits for names to be found, which in a large program that was built without optimisation takes
 /// seconds.
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 #[cfg(feature = "profile-cpu")]
 const DEFAULT_SECONDS: u32 = 30;

@@ -7,7 +7,7 @@ use axum::routing::{get, post};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::time::Instant;
 
-const DEADLINE: Duration = Duration::from_mins(5);
+const DEADLINE: Duration = Duration::from_secs(5 * 60);
 
 fn server(policy: Policy) -> Arc<Server> {
     let routes = Router::new()
@@ -24,7 +24,7 @@ fn waiting() -> (Router, Arc<()>) {
     let held = Arc::clone(&there);
     let wait = async move |Extension(progress): Extension<Progress>| {
         let (_held, _waits) = (Arc::clone(&held), progress.waits());
-        tokio::time::sleep(Duration::from_mins(4)).await;
+        tokio::time::sleep(Duration::from_secs(4 * 60)).await;
         "patience"
     };
     (Router::new().route("/wait", get(wait)).route("/soon", get(async || "soon")), there)
@@ -42,7 +42,7 @@ async fn an_answer_that_takes_its_time_is_waited_for() {
     let (mut near, serving) = connect_to(routes);
     // What comes meanwhile is answered afterwards.
     near.write_all(b"GET /wait HTTP/1.1\r\n\r\n").await.expect("written");
-    tokio::time::sleep(Duration::from_mins(1)).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
     assert!(!serving.is_finished(), "it waits");
     near.write_all(b"GET /soon HTTP/1.1\r\nConnection: close\r\n\r\n").await.expect("written");
     let answers = rest_of(&mut near).await;

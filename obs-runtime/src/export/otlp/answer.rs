@@ -1,5 +1,6 @@
 //! What a collector says to a request, by the rules of the OTLP specification.
 
+use crate::text::start_of;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use prost::Message;
 use std::time::{Duration, SystemTime};
@@ -147,7 +148,7 @@ fn retry_info(details: &[u8]) -> Option<Duration> {
 }
 
 fn cut(mut text: String) -> String {
-    text.truncate(text.floor_char_boundary(MAX_TEXT_BYTES));
+    text.truncate(start_of(&text, MAX_TEXT_BYTES).len());
     text
 }
 

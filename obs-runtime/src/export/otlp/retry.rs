@@ -9,7 +9,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// The longest that a collector can send us away for.
-const LONGEST_HOLD: Duration = Duration::from_mins(5);
+const LONGEST_HOLD: Duration = Duration::from_secs(5 * 60);
 
 /// Time, and what depends on it: the process's, or a test's.
 pub(super) trait Pace {
@@ -78,7 +78,8 @@ impl Retry {
     ) -> Result<Answer, Failure> {
         let now = pace.now();
         // A time that no clock can tell is one that never comes.
-        let until = now.checked_add(self.timeout).unwrap_or_else(|| now + Duration::from_hours(24 * 365));
+        let until =
+            now.checked_add(self.timeout).unwrap_or_else(|| now + Duration::from_secs(365 * 24 * 60 * 60));
         let mut longest = FIRST_PAUSE;
         let mut last = None;
         loop {

@@ -25,20 +25,20 @@ pub(super) fn read(mut dump: impl BufRead, mut each: impl FnMut(&[u64], [i64; 4]
         Ok(more)
     };
     next(&mut line)?;
-    let rate = str::from_utf8(&line).ok().and_then(|line| line.strip_prefix("heap_v2/")?.parse().ok());
+    let rate = std::str::from_utf8(&line).ok().and_then(|line| line.strip_prefix("heap_v2/")?.parse().ok());
     let rate: u32 = rate.filter(|rate| *rate > 0).ok_or_else(|| malformed(&line))?;
     let mut stack = Vec::new();
     while next(&mut line)? && line != b"MAPPED_LIBRARIES:" {
         if line.starts_with(b"@") {
             stack = addresses(&line).ok_or_else(|| malformed(&line))?;
-        } else if let Some(counted) = line.strip_prefix(b"  t*: ")
+        } else if let Some(counted) = line.strip_prefix(b"  t*: ") {
             // Before the first stack it is the sum of all.
-            && !stack.is_empty()
-        {
-            let [in_use, ever] =
-                counts(counted).ok_or_else(|| malformed(&line))?.map(|counts| unsampled(counts, rate));
-            each(&stack, [ever[0], ever[1], in_use[0], in_use[1]]);
-            stack.clear();
+            if !stack.is_empty() {
+                let [in_use, ever] =
+                    counts(counted).ok_or_else(|| malformed(&line))?.map(|counts| unsampled(counts, rate));
+                each(&stack, [ever[0], ever[1], in_use[0], in_use[1]]);
+                stack.clear();
+            }
         }
     }
     Ok(rate.into())
@@ -52,12 +52,12 @@ fn malformed(line: &[u8]) -> io::Error {
 /// `@ 0x55d0c1a2 0x55d0b3f4`
 fn addresses(line: &[u8]) -> Option<Vec<u64>> {
     let hexadecimal = |word: &str| u64::from_str_radix(word.strip_prefix("0x")?, 16).ok();
-    str::from_utf8(line).ok()?.strip_prefix('@')?.split_ascii_whitespace().map(hexadecimal).collect()
+    std::str::from_utf8(line).ok()?.strip_prefix('@')?.split_ascii_whitespace().map(hexadecimal).collect()
 }
 
 /// `2: 1048640 [3: 1572928]`: objects and bytes, in use and ever.
 fn counts(text: &[u8]) -> Option<[[u64; 2]; 2]> {
-    let (in_use, ever) = str::from_utf8(text).ok()?.strip_suffix(']')?.split_once(" [")?;
+    let (in_use, ever) = std::str::from_utf8(text).ok()?.strip_suffix(']')?.split_once(" [")?;
     let pair = |text: &str| {
         let (objects, bytes) = text.split_once(": ")?;
         Some([objects.parse().ok()?, bytes.parse().ok()?])

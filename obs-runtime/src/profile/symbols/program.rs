@@ -166,10 +166,10 @@ fn name_rest(found: &mut BTreeMap<u64, Vec<Found>>) -> Option<()> {
                 gimli::Range { begin: symbol.address(), end: symbol.address().saturating_add(symbol.size()) };
             for place in &rest[unit::within(&rest, range)] {
                 let outermost = found.get_mut(place).and_then(|frames| frames.last_mut());
-                if let (Some(frame), Ok(name)) = (outermost, symbol.name())
-                    && !is_linked(frame)
-                {
-                    frame.function = Some(Name::Linked(name.to_owned()));
+                if let (Some(frame), Ok(name)) = (outermost, symbol.name()) {
+                    if !is_linked(frame) {
+                        frame.function = Some(Name::Linked(name.to_owned()));
+                    }
                 }
             }
         }

@@ -32,7 +32,7 @@ impl Registers {
             usize::try_from(index)
                 .ok()
                 .and_then(|index| context.uc_mcontext.gregs.get(index))
-                .map_or(0, |word| word.cast_unsigned())
+                .map_or(0, |word| u64::from_ne_bytes(word.to_ne_bytes()))
         };
         Self {
             instruction: register(libc::REG_RIP),
@@ -79,7 +79,7 @@ fn sample(registers: &Registers) {
     let mut who = Who { site, trace, thread: 0, name: [0; 16], cut: false };
     // SAFETY: system calls that take nothing, and 16 bytes for a name.
     unsafe {
-        who.thread = libc::syscall(libc::SYS_gettid).cast_unsigned();
+        who.thread = u64::from_ne_bytes(libc::syscall(libc::SYS_gettid).to_ne_bytes());
         libc::prctl(libc::PR_GET_NAME, who.name.as_mut_ptr(), 0, 0, 0);
     }
     let unwound = workers::unwind(registers, |addresses, cut| {

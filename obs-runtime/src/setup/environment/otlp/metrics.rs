@@ -5,7 +5,7 @@ use super::{Choices, Environment, InitError, Signal, Target};
 use std::time::Duration;
 
 #[cfg(feature = "prometheus")]
-const DEFAULT_INTERVAL: Duration = Duration::from_mins(1);
+const DEFAULT_INTERVAL: Duration = Duration::from_secs(60);
 
 impl Environment<'_> {
     /// Where metrics go. What is sent is what a scrape shows: whoever prefers another form is told at the
