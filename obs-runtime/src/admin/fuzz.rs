@@ -94,11 +94,11 @@ mod tests {
         assert_eq!(status(0xf0, 8), ["100", "405"]);
     }
 
-    /// Some thousands of requests that are nearly right; the same ones each time.
+    /// A thousand requests that are nearly right; the same ones each time.
     #[test]
     fn mutated_requests_are_answered_or_refused() {
         let mut random = fastrand::Rng::with_seed(0x6f62_7361_646d_696e);
-        for _ in 0..5_000 {
+        for _ in 0..1_000 {
             let mut input = vec![random.u8(..)];
             for _ in 0..random.usize(1..=3) {
                 input.extend_from_slice(SEEDS[random.usize(..SEEDS.len())].as_bytes());
