@@ -70,7 +70,7 @@ use axum::response::Response;
 pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
     let routes = open(Listener::Mounted).merge(behind_token(debug()));
     // What is not found stays the application's: a layer would be around that too.
-    routes.layer(map_response(protected)).reset_fallback()
+    routes.route_layer(map_response(protected))
 }
 
 /// Whether somebody has shown the token that is set, in a time that does not tell how much of it was
@@ -103,7 +103,7 @@ fn debug<S: Clone + Send + Sync + 'static>() -> Router<S> {
 
 /// Routes in a server of the application's own that are not open to everybody.
 fn behind_token<S: Clone + Send + Sync + 'static>(routes: Router<S>) -> Router<S> {
-    routes.layer(DefaultBodyLimit::max(server::BODY_LIMIT)).layer(from_fn(checked)).reset_fallback()
+    routes.route_layer(DefaultBodyLimit::max(server::BODY_LIMIT)).route_layer(from_fn(checked))
 }
 
 async fn checked(request: Request, next: Next) -> Response {

@@ -8,7 +8,8 @@
 //!
 //! `NAME` answers in pprof's format, `NAME.svg` as a flame graph, and `NAME?debug=1` as text. `profile` takes samples for
 //! `seconds`; `heap`, `block` and `mutex` with `seconds` are what has happened in that time. `tasks?debug=1` has tokio's own
-//! dump of its tasks too, on Linux, in a program that was built with `--cfg tokio_unstable --cfg tokio_taskdump`.
+//! dump of its tasks too, on Linux, in a program that was built with `--cfg tokio_unstable --cfg tokio_taskdump`, and that
+//! enables tokio's feature `taskdump`, which there is since 1.48.
 
 mod query;
 #[cfg(feature = "profile")]
@@ -16,8 +17,8 @@ mod take;
 
 use super::client::Progress;
 use axum::Router;
-use axum::extract::{Extension, Path, RawQuery};
-use axum::http::{StatusCode, header};
+use axum::extract::{Path, RawQuery};
+use axum::http::{Extensions, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use query::{Parameter, Query};
@@ -160,11 +161,7 @@ fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
-async fn answer(
-    Path(file): Path<String>,
-    RawQuery(query): RawQuery,
-    progress: Option<Extension<Progress>>,
-) -> Response {
+async fn answer(Path(file): Path<String>, RawQuery(query): RawQuery, extensions: Extensions) -> Response {
     let (name, svg) = file.strip_suffix(".svg").map_or((&*file, false), |name| (name, true));
     let Some(kind) = Kind::named(name) else {
         let names: Vec<_> = Kind::ALL.iter().map(|kind| kind.name()).collect();
@@ -188,11 +185,11 @@ async fn answer(
         return plain(StatusCode::NOT_IMPLEMENTED, &without(feature));
     }
     #[cfg(feature = "profile")]
-    let answer = take::taken(kind, name, form, query, progress.map(|Extension(progress)| progress)).await;
+    let answer = take::taken(kind, name, form, query, extensions.get::<Progress>().cloned()).await;
     // Every profile takes the feature, so nobody comes here without.
     #[cfg(not(feature = "profile"))]
     let answer = {
-        let _ = (form, progress);
+        let _ = (form, extensions.get::<Progress>());
         plain(StatusCode::NOT_IMPLEMENTED, &without("profile"))
     };
     answer
