@@ -6,6 +6,7 @@ mod baggage_fields;
 mod clocks;
 mod collector_faults;
 mod dead_collector;
+mod failing;
 mod forged_ids;
 mod hanging_collector;
 mod layer;

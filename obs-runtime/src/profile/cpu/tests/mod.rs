@@ -51,8 +51,8 @@ fn computed() -> Duration {
 
 /// Repeats it until that has taken so much of a processor's time.
 fn repeat(time: Duration, work: impl Fn() -> u64) {
-    let started = computed();
-    while computed() - started < time {
+    let end = computed() + time;
+    while computed() < end {
         black_box(work());
     }
 }
