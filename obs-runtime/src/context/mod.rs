@@ -38,7 +38,7 @@ pub(crate) use identity::Identity;
 pub(crate) use json::unescape;
 #[cfg(feature = "log")]
 pub(crate) use json::write_formatted;
-#[cfg(feature = "health")]
+#[cfg(any(feature = "log", feature = "health"))]
 pub(crate) use json::{write_bool, write_f64};
 #[cfg(any(feature = "log", feature = "health"))]
 pub(crate) use json::{write_integer, write_string};

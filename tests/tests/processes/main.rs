@@ -17,3 +17,4 @@ mod no_exporter;
 mod profiles_http;
 mod short_threads;
 mod teardown;
+mod terminal;
