@@ -158,7 +158,8 @@ fn escape_unit(out: &mut Vec<u8>, unit: u16) {
 fn needs_look(bytes: &[u8]) -> bool {
     #[inline]
     fn special(byte: u8) -> bool {
-        byte < 0x20 || byte >= 0x7f || byte == b'"' || byte == b'\\'
+        // One more than a byte below 0x20 or from 0x7f on, as a signed number, is less than 0x21: one comparison for both.
+        i8::from_ne_bytes([byte.wrapping_add(1)]) < 0x21 || byte == b'"' || byte == b'\\'
     }
     /// Without a branch for each: so the compiler looks at all of them at once.
     #[inline]
@@ -204,9 +205,9 @@ pub(crate) fn unescape(json: &[u8]) -> String {
             Some('u') => {
                 let first = unit(&mut chars);
                 // Characters beyond U+FFFF are two units, the second one behind an escape of its own.
-                let second = first.filter(|first| matches!(first, 0xd800..=0xdbff)).and_then(|_| {
-                    chars.by_ref().take(2).eq(['\\', 'u']).then(|| unit(&mut chars)).flatten()
-                });
+                let second = first
+                    .filter(|first| matches!(first, 0xd800..=0xdbff))
+                    .and_then(|_| chars.by_ref().take(2).eq(['\\', 'u']).then(|| unit(&mut chars)).flatten());
                 let units = first.into_iter().chain(second);
                 out.extend(char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)));
             }

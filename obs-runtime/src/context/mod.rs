@@ -42,7 +42,6 @@ pub(crate) use json::write_formatted;
 pub(crate) use json::{write_bool, write_f64};
 #[cfg(any(feature = "log", feature = "health"))]
 pub(crate) use json::{write_integer, write_string};
-#[cfg(feature = "log")]
 pub(crate) use keys::write_key;
 pub use keys::{json_key, json_key_text};
 pub(crate) use leaving::{Left, Simple};

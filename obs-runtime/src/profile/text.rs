@@ -60,8 +60,13 @@ mod tests {
         let mut profile = Profile::new(&[("contentions", "count")], SystemTime::now());
         for c in crate::text::tests::UNSAFE.chars() {
             let name = format!("a{c}b");
-            let frame = |line| Frame { function: name.clone().into(), file: name.clone().into(), line, address: 0 };
-            profile.add(vec![frame(1), frame(0)], vec![Label { key: "lock", value: name.clone().into() }], &[1]);
+            let frame =
+                |line| Frame { function: name.clone().into(), file: name.clone().into(), line, address: 0 };
+            profile.add(
+                vec![frame(1), frame(0)],
+                vec![Label { key: "lock", value: name.clone().into() }],
+                &[1],
+            );
         }
         assert!(!text(&profile).replace('\n', "").contains(crate::text::is_unsafe));
     }

@@ -98,9 +98,15 @@ fn key_values_of_log_are_fields_as_those_of_tracing() {
     assert!(types.get("absent").is_none() && types.get("empty").is_none(), "{types}");
     let text = types.to_string();
     assert!(text.contains("\"big\":3.40") && text.contains("\"small\":-1.70"), "numbers: {text}");
-    for (key, value) in
-        [("level", 1), ("msg", 2), ("time", 3), ("trace_id", 4), ("span_id", 5), ("target", 6), ("function", 7)]
-    {
+    for (key, value) in [
+        ("level", 1),
+        ("msg", 2),
+        ("time", 3),
+        ("trace_id", 4),
+        ("span_id", 5),
+        ("target", 6),
+        ("function", 7),
+    ] {
         assert_eq!(lines[2][format!("field.{key}")], value, "{key}");
     }
     assert_eq!((&lines[3]["twice"], &lines[3]["quoted \"key\"\u{202e}"]), (&2.into(), &"\u{1b}".into()));
