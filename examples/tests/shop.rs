@@ -441,7 +441,7 @@ fn what_is_wrong_with_the_configuration_is_said_at_the_start() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = taken.local_addr().expect("bound").port().to_string();
     let cases: [Case<'_>; 4] = [
-        (&[], &[("RUST_LOG", "shop=loud")], "RUST_LOG is \"shop=loud\"; it takes a level (off, error"),
+        (&[], &[("OBS_CLOCK", "sundial")], "OBS_CLOCK is \"sundial\"; it takes `counter` or `system`"),
         (&["--admin", &port], &[], "the admin server can't listen on 127.0.0.1"),
         (&["--admin", "0", "--port", &port], &[], "choose other ports with --port"),
         (&["--rate", "0"], &[], "--rate takes 1 to 100"),

@@ -335,7 +335,7 @@ pub(crate) fn level_number(level: Level) -> u8 {
     }
 }
 
-fn filter_number(filter: LevelFilter) -> u8 {
+pub(crate) fn filter_number(filter: LevelFilter) -> u8 {
     filter.into_level().map_or(0, level_number)
 }
 

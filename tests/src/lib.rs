@@ -317,8 +317,9 @@ pub fn parse_line(line: &str) -> Json {
     let written = |key: &String| format!("{}:", Json::from(key.as_str()));
     let keys: usize = object.keys().map(|key| written(key).len()).sum();
     let length: usize = object.iter().map(|(_, value)| value.to_string().len() + 1).sum();
-    // Numbers may be written in more than one way, so lengths are compared only where there are none.
-    if !object.values().any(Json::is_number) {
+    // Numbers and characters that are escaped may be written in more than one way, so lengths are compared only where there
+    // are none.
+    if !object.values().any(Json::is_number) && !line.contains("\\u") {
         assert_eq!(keys + length + 1, line.len(), "each key once: {line}");
     }
     for key in object.keys() {

@@ -146,6 +146,9 @@ impl Live {
             };
         }
         if let Some(frame) = with_stack(|stack| stack.push_call(site, values)) {
+            if site.mode().is_compared() {
+                subscriber::compare_frame(frame);
+            }
             return Open::Frame(frame);
         }
         // Inside a formatter that is being run for another span.

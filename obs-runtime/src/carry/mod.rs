@@ -211,6 +211,9 @@ impl Context {
     pub fn enter(&self) -> Entered {
         let frame = self.0.as_ref().and_then(|held| {
             let key = with_stack(|stack| stack.enter_context(&held.span, held.whole))?;
+            if subscriber::compares_spans() {
+                subscriber::compare_frame(key);
+            }
             Some((key, held.span.id))
         });
         Entered { frame, not_send: PhantomData }

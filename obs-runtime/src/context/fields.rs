@@ -1,5 +1,7 @@
 //! Fields as they will stand in a log line: written to JSON once, when they are recorded.
 
+#[cfg(feature = "otlp")]
+use super::json::unescape;
 use super::json::write_string;
 use super::keys::write_key;
 use std::ops::Range;
@@ -114,6 +116,12 @@ impl Fields {
     /// The key as JSON writes it, without quotes.
     pub(crate) fn key(&self, entry: &Entry) -> &[u8] {
         &self.bytes[entry.start as usize + 1..entry.value as usize - 2]
+    }
+
+    /// The key as text.
+    #[cfg(feature = "otlp")]
+    pub(crate) fn name(&self, entry: &Entry) -> String {
+        unescape(&self.bytes[entry.start as usize..entry.value as usize - 1])
     }
 
     /// The value as JSON.

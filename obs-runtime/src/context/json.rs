@@ -1,6 +1,7 @@
-//! JSON values, written piece by piece into one buffer. Valid whatever the input.
+//! JSON values, written piece by piece into one buffer. Valid whatever the input, and safe to read in a terminal: characters
+//! that it would [obey](is_unsafe) are escaped, which JSON permits for every character.
 
-use crate::text::start_of;
+use crate::text::{is_unsafe, start_of};
 use std::fmt::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -81,7 +82,8 @@ impl Write for Unescaped<'_> {
     }
 }
 
-/// For each byte, what follows the backslash in JSON: 0 for none, `u` for a code point.
+/// For each byte, what follows the backslash in JSON: 0 for none, `u` for a code point, `LEAD` for the first byte of a
+/// character that may have to be escaped.
 const ESCAPES: [u8; 256] = {
     let mut table = [0; 256];
     let mut control = 0;
@@ -94,34 +96,50 @@ const ESCAPES: [u8; 256] = {
     table[0x0a] = b'n';
     table[0x0c] = b'f';
     table[0x0d] = b'r';
+    table[0x7f] = b'u';
     table[b'"' as usize] = b'"';
     table[b'\\' as usize] = b'\\';
+    // U+0080 to U+00BF, U+0600 to U+063F, U+2000 to U+2FFF, U+F000 to U+FFFF, U+C0000 to U+FFFFF.
+    table[0xc2] = LEAD;
+    table[0xd8] = LEAD;
+    table[0xe2] = LEAD;
+    table[0xef] = LEAD;
+    table[0xf3] = LEAD;
     table
 };
 
+/// Marks the first byte of a character of several bytes.
+const LEAD: u8 = 1;
+
 fn escape(out: &mut Vec<u8>, text: &str) {
     // Most text needs no escape at all.
-    if needs_escape(text.as_bytes()) {
-        escape_each(out, text.as_bytes());
+    if needs_look(text.as_bytes()) {
+        escape_each(out, text);
     } else {
         out.extend_from_slice(text.as_bytes());
     }
 }
 
-#[cold]
-fn escape_each(out: &mut Vec<u8>, bytes: &[u8]) {
+#[inline(never)]
+fn escape_each(out: &mut Vec<u8>, text: &str) {
+    let bytes = text.as_bytes();
     let mut copied = 0;
     for (i, byte) in bytes.iter().enumerate() {
         let escape = ESCAPES[usize::from(*byte)];
-        if escape == 0 {
-            continue;
-        }
+        let length = match escape {
+            0 => continue,
+            LEAD => match text[i..].chars().next().filter(|c| is_unsafe(*c)) {
+                Some(c) => c.len_utf8(),
+                None => continue,
+            },
+            _ => 1,
+        };
         out.extend_from_slice(&bytes[copied..i]);
-        copied = i + 1;
-        if escape == b'u' {
-            const HEX: &[u8; 16] = b"0123456789abcdef";
-            let (high, low) = (HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]);
-            out.extend_from_slice(&[b'\\', b'u', b'0', b'0', high, low]);
+        copied = i + length;
+        if matches!(escape, b'u' | LEAD) {
+            let c = text[i..].chars().next().unwrap_or_default();
+            // Characters beyond U+FFFF are two units.
+            c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| escape_unit(out, *unit));
         } else {
             out.extend_from_slice(&[b'\\', escape]);
         }
@@ -129,12 +147,23 @@ fn escape_each(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(&bytes[copied..]);
 }
 
-/// Whether there is a byte that can't stand in a string as it is.
-fn needs_escape(bytes: &[u8]) -> bool {
+/// Appends a UTF-16 code unit: `\u202e`.
+fn escape_unit(out: &mut Vec<u8>, unit: u16) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    out.extend_from_slice(b"\\u");
+    out.extend([12, 8, 4, 0].map(|shift| HEX[usize::from(unit >> shift & 15)]));
+}
+
+/// Returns true if one of the bytes is not printable ASCII, or can't stand in a string as it is.
+fn needs_look(bytes: &[u8]) -> bool {
+    #[inline]
+    fn special(byte: u8) -> bool {
+        // One more than a byte below 0x20 or from 0x7f on, as a signed number, is less than 0x21: one comparison for both.
+        i8::from_ne_bytes([byte.wrapping_add(1)]) < 0x21 || byte == b'"' || byte == b'\\'
+    }
     /// Without a branch for each: so the compiler looks at all of them at once.
     #[inline]
     fn any(bytes: &[u8; 16]) -> bool {
-        let special = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
         bytes.iter().fold(false, |any, byte| any | special(*byte))
     }
     /// The first and the last of those bytes, of which some may be both.
@@ -150,7 +179,7 @@ fn needs_escape(bytes: &[u8]) -> bool {
     }
     match ends::<8>(bytes).or_else(|| ends::<4>(bytes)) {
         Some(ends) => any(&ends),
-        None => bytes.iter().any(|byte| ESCAPES[usize::from(*byte)] != 0),
+        None => bytes.iter().any(|byte| special(*byte)),
     }
 }
 
@@ -174,9 +203,13 @@ pub(crate) fn unescape(json: &[u8]) -> String {
             Some('f') => out.push('\u{c}'),
             Some('r') => out.push('\r'),
             Some('u') => {
-                let hex: String = chars.by_ref().take(4).collect();
-                let code = u32::from_str_radix(&hex, 16).ok().and_then(char::from_u32);
-                out.push(code.unwrap_or(char::REPLACEMENT_CHARACTER));
+                let first = unit(&mut chars);
+                // Characters beyond U+FFFF are two units, the second one behind an escape of its own.
+                let second = first
+                    .filter(|first| matches!(first, 0xd800..=0xdbff))
+                    .and_then(|_| chars.by_ref().take(2).eq(['\\', 'u']).then(|| unit(&mut chars)).flatten());
+                let units = first.into_iter().chain(second);
+                out.extend(char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)));
             }
             Some(other) => out.push(other),
             None => {}
@@ -185,9 +218,16 @@ pub(crate) fn unescape(json: &[u8]) -> String {
     out
 }
 
+/// The UTF-16 code unit of the next four digits.
+fn unit(chars: &mut std::str::Chars<'_>) -> Option<u16> {
+    let digits: String = chars.by_ref().take(4).collect();
+    u16::from_str_radix(&digits, 16).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text::tests::{SAFE, UNSAFE};
 
     fn written(text: &str) -> String {
         let mut out = Vec::new();
@@ -199,20 +239,40 @@ mod tests {
     #[cfg(feature = "log")]
     fn every_character_survives_a_round_trip() {
         let all: String = (0..0x300).filter_map(char::from_u32).chain("\u{2028}😀".chars()).collect();
-        let json = written(&all);
-        assert!(json.bytes().all(|byte| byte >= 0x20));
-        assert_eq!(unescape(json.as_bytes()), all);
+        for all in [&*all, UNSAFE, SAFE, "\\u202e \\ud83d\\ude00"] {
+            let json = written(all);
+            assert!(!json.contains(is_unsafe), "{json:?}");
+            assert_eq!(unescape(json.as_bytes()), all);
+        }
+    }
+
+    #[test]
+    fn what_a_terminal_would_obey_is_escaped_by_its_code_units() {
+        assert_eq!(written("a\u{7f}\u{9b}\u{202e}\u{2066}b"), r#""a\u007f\u009b\u202e\u2066b""#);
+        assert_eq!(written("\u{e0041}\u{feff}é"), r#""\udb40\udc41\ufeffé""#);
+        for text in [SAFE, "Ægir & Sons", "日本語", "naïve café — “quoted” … €"] {
+            assert_eq!(written(text), format!("\"{text}\""));
+        }
+    }
+
+    #[test]
+    fn each_character_that_is_escaped_begins_with_a_byte_that_is_looked_at() {
+        for c in ('\0'..=char::MAX).filter(|c| is_unsafe(*c)) {
+            let first = c.encode_utf8(&mut [0; 4]).as_bytes()[0];
+            assert_ne!(ESCAPES[usize::from(first)], 0, "{c:?}");
+        }
     }
 
     #[test]
     fn what_has_to_be_escaped_is_found_wherever_it_is() {
         for length in 0..40 {
             let mut bytes = vec![b'x'; length];
-            assert!(!needs_escape(&bytes), "{length}");
+            assert!(!needs_look(&bytes), "{length}");
             for place in 0..length {
                 for byte in 0..=255 {
                     bytes[place] = byte;
-                    assert_eq!(needs_escape(&bytes), ESCAPES[usize::from(byte)] != 0, "{byte} in {length}");
+                    let expected = !byte.is_ascii() || ESCAPES[usize::from(byte)] != 0;
+                    assert_eq!(needs_look(&bytes), expected, "{byte} in {length}");
                 }
                 bytes[place] = b'x';
             }

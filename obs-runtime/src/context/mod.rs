@@ -38,11 +38,10 @@ pub(crate) use identity::Identity;
 pub(crate) use json::unescape;
 #[cfg(feature = "log")]
 pub(crate) use json::write_formatted;
-#[cfg(feature = "health")]
+#[cfg(any(feature = "log", feature = "health"))]
 pub(crate) use json::{write_bool, write_f64};
 #[cfg(any(feature = "log", feature = "health"))]
 pub(crate) use json::{write_integer, write_string};
-#[cfg(feature = "log")]
 pub(crate) use keys::write_key;
 pub use keys::{json_key, json_key_text};
 pub(crate) use leaving::{Left, Simple};

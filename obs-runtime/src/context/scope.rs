@@ -7,6 +7,7 @@ use super::stack::Stack;
 use super::{Carried, Fields, Span};
 use crate::propagation::TraceState;
 use crate::trace::TraceContext;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use tracing_core::subscriber::Interest;
 use tracing_core::{Callsite, Kind, Level, Metadata, metadata};
@@ -46,6 +47,49 @@ impl Span {
     pub(crate) fn carry(&mut self, change: impl FnOnce(&mut Carried)) {
         let carried = self.carried.get_or_insert_default();
         change(Arc::make_mut(carried));
+    }
+}
+
+/// What directives of the filter are compared with, and where their answer goes.
+impl Stack {
+    /// The place of the frame of that name.
+    pub(crate) fn place_of(&self, key: FrameKey) -> Option<usize> {
+        self.find(key)
+    }
+
+    /// The places of the frames of that `tracing` id.
+    pub(crate) fn places_of(&self, id: NonZeroU64) -> Vec<usize> {
+        (0..self.frames.len()).filter(|place| self.frames[*place].id == Some(id)).collect()
+    }
+
+    /// The metadata of the frame at that place.
+    pub(crate) fn metadata_at(&self, place: usize) -> Option<&'static Metadata<'static>> {
+        self.frames[place].metadata
+    }
+
+    /// The value, as JSON, that is visible in the frame at that place under a key, which is JSON without quotes.
+    pub(crate) fn value_at(&self, place: usize, key: &[u8]) -> Option<&[u8]> {
+        let entry = self.visible_at(place).iter().rev().find(|entry| self.fields.key(entry) == key)?;
+        Some(self.fields.value(entry))
+    }
+
+    /// The level that is asked for inside of the frame at that place.
+    pub(crate) fn asked_at(&self, place: usize) -> Option<Level> {
+        self.carried_at(place)?.asked.as_ref()?.level()
+    }
+
+    /// Changes what is carried inside of the frame at that place.
+    pub(crate) fn carry_at(&mut self, place: usize, change: impl FnOnce(&mut Carried)) {
+        let mut carried = self.carried_at(place).map(|carried| Carried::clone(carried)).unwrap_or_default();
+        change(&mut carried);
+        self.frames[place].carry(Arc::new(carried));
+        // Those that see this one see what it carries.
+        for above in place + 1..self.frames.len() {
+            if self.frames[above].whole {
+                break;
+            }
+            self.frames[above].carries = true;
+        }
     }
 }
 

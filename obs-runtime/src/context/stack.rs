@@ -328,7 +328,13 @@ impl Stack {
 
     /// What the request carries besides its place in the trace.
     pub(crate) fn carried(&self) -> Option<&Arc<Carried>> {
-        for frame in self.frames.iter().rev().take_while(|frame| frame.carries) {
+        self.carried_at(self.frames.len().checked_sub(1)?)
+    }
+
+    /// The same inside of the frame at that place.
+    pub(super) fn carried_at(&self, place: usize) -> Option<&Arc<Carried>> {
+        let below = self.frames.iter().take(place + 1);
+        for frame in below.rev().take_while(|frame| frame.carries) {
             if frame.carried().is_some() || frame.whole {
                 return frame.carried();
             }

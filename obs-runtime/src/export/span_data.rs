@@ -206,7 +206,7 @@ fn push_fields(attributes: &mut Vec<KeyValue>, fields: &Fields) {
     let entries = fields.all();
     for (i, entry) in entries.iter().enumerate() {
         if !fields.shadowed(entry, fields, &entries[i + 1..]) {
-            let key = String::from_utf8_lossy(fields.key(entry)).into_owned();
+            let key = fields.name(entry);
             // A field goes before the label of its name.
             attributes.retain(|attribute| attribute.key.as_str() != key);
             attributes.push(KeyValue::new(key, value(fields.value(entry), limits().value_length)));

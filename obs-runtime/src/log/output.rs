@@ -1,5 +1,6 @@
 //! Writing whole lines to an output that may fail half-way.
 
+use crate::text::Escaped;
 use std::io::{ErrorKind, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
@@ -41,7 +42,7 @@ impl Writing {
         };
         if !std::mem::replace(&mut self.said, true) {
             // There is nowhere else to say it.
-            eprintln!("obs: log lines can't be written: {failure}; they are dropped and counted");
+            eprintln!("obs: log lines can't be written: {}; they are dropped and counted", Escaped(failure));
         }
         self.torn = if written == 0 { self.torn } else { !bytes[..written].ends_with(b"\n") };
         if written == bytes.len() {

@@ -2,6 +2,7 @@
 
 use super::line::{Line, Parts};
 use crate::context::{Entry, Fields, unescape};
+use crate::text::escaped;
 use std::ops::Range;
 use tracing_core::Level;
 
@@ -19,11 +20,12 @@ pub(super) fn write(line: &Line<'_>, color: bool, out: &mut Vec<u8>) {
     out.push(b' ');
     paint(out, color_of(*level), &format!("{:>5}", level.as_str()));
     out.push(b' ');
-    paint(out, "2", target);
+    paint(out, "2", &escaped(target));
     out.extend_from_slice(b": ");
-    out.extend_from_slice(printable(&unescape(message)).as_bytes());
+    out.extend_from_slice(escaped(&unescape(message)).as_bytes());
     let push = |out: &mut Vec<u8>, fields: &Fields, run: &[Entry]| {
         for entry in run {
+            // Keys and values are JSON, in which everything that a terminal obeys is escaped.
             let key = String::from_utf8_lossy(fields.key(entry)).into_owned();
             out.push(b' ');
             paint(out, "3", &key);
@@ -55,11 +57,6 @@ fn value(json: &[u8]) -> String {
     if plain { text } else { String::from_utf8_lossy(json).into_owned() }
 }
 
-/// A message can't move the cursor or start a line of its own.
-fn printable(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -67,19 +64,18 @@ mod tests {
     use crate::trace::TraceContext;
 
     fn written(color: bool) -> String {
-        let mut message = Vec::new();
-        crate::context::write_string(&mut message, "order placed\n\u{1b}[2J");
         let mut fields = Fields::new();
         fields.push_str("order_id", "A-1");
         fields.push_str("note", "two words");
         fields.push("amount", |out| out.extend_from_slice(b"4200"));
-        let parts = Parts {
-            level: Level::INFO,
-            target: "shop::orders",
-            time: b"2026-11-22T14:06:51.123456Z",
-            message: &message,
-            fields: &fields,
-        };
+        written_of("shop::orders", "order placed\n\u{1b}[2J", &fields, color)
+    }
+
+    fn written_of(target: &str, message: &str, fields: &Fields, color: bool) -> String {
+        let mut json = Vec::new();
+        crate::context::write_string(&mut json, message);
+        let time = b"2026-11-22T14:06:51.123456Z";
+        let parts = Parts { level: Level::INFO, target, time, message: &json, fields };
         let trace = TraceContext { trace_id: 0xab, span_id: 1, sampled: false };
         let _scope = crate::Context::from(trace).enter();
         let mut out = Vec::new();
@@ -94,6 +90,18 @@ mod tests {
             "14:06:51.123  INFO shop::orders: order placed\\n\\u{1b}[2J order_id=A-1 note=\"two words\" amount=4200 \
              trace_id=000000000000000000000000000000ab"
         );
+    }
+
+    #[test]
+    fn nothing_in_a_line_moves_the_cursor_or_turns_the_line_around() {
+        for c in crate::text::tests::UNSAFE.chars() {
+            let mut fields = Fields::new();
+            fields.push_str("value", &format!("a{c}b"));
+            fields.push_str("alone", &c.to_string());
+            fields.push_str(&format!("key{c}"), "value");
+            let line = written_of(&format!("shop{c}"), &format!("message{c}"), &fields, false);
+            assert!(!line.contains(crate::text::is_unsafe), "{line:?}");
+        }
     }
 
     #[test]

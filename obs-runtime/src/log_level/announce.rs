@@ -47,6 +47,19 @@ impl Change {
     }
 }
 
+/// Warns of a directive of `RUST_LOG`, whatever the filter says.
+pub(crate) fn remark(remark: &str) {
+    if crate::state::layered() {
+        // The layer has heard.
+        let _busy = crate::busy::now();
+        tracing::warn!(target: TARGET, "RUST_LOG: {remark}");
+    }
+    #[cfg(feature = "log")]
+    crate::log::write(tracing_core::Level::WARN, TARGET, crate::clock::now(), |message, _| {
+        crate::context::write_string(message, &format!("RUST_LOG: {remark}"));
+    });
+}
+
 /// Seconds, of which one that has begun is one.
 pub(crate) fn whole_seconds(time: Duration) -> u64 {
     time.as_secs() + u64::from(time.subsec_nanos() > 0)

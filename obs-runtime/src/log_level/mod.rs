@@ -1,7 +1,31 @@
 //! Which log lines are written, changed in a service that runs.
 //!
-//! The directives are those of `RUST_LOG`: a level for everything and levels for targets, separated by commas. They
-//! are always set as a whole, for good or for a time, after which those are in force again that were last set for
+//! The directives are those of `RUST_LOG`, separated by commas, in the syntax of `tracing_subscriber::EnvFilter`:
+//!
+//! | directive | writes |
+//! |---|---|
+//! | `info` | all lines up to that level: `off`, `error`, `warn`, `info`, `debug`, `trace`, or 0 to 5 |
+//! | `shop=debug` | lines of the targets that begin with `shop`; `-` also stands for `_` |
+//! | `[charge]=debug` | all lines inside of spans of that name |
+//! | `[{order_id=A-17}]=debug` | all lines inside of spans and contexts in which a field has that value |
+//! | `shop[charge{order_id=A-17}]=debug` | all lines inside of spans that all of it holds for |
+//! | `[{order_id}]=debug` | all lines inside of spans that have the field, and events that have it |
+//!
+//! A directive for spans adds lines, of whichever target, and takes none away. Its name is that of a `tracing` span, or the
+//! end of an observed function's path: `charge`, `payments::charge`. Its fields are those that are visible in the span:
+//! those of `fields(..)`, of `context!` and of spans around it. Values are compared as text, in which `*` stands for any
+//! text; in quotes, each character stands for itself. Regular expressions are refused. What has matched goes to spawned tasks
+//! and threads with the context.
+//!
+//! A call that began before the directive was set is not compared with it; the calls below it that begin afterwards are.
+//! As long as there is such a directive, everybody's lines up to its level are looked at, and calls of the functions that it
+//! may match cost more.
+//!
+//! In a change, a mistake is an error that names the directive, as in [`log_filter`](crate::Builder::log_filter), and a
+//! target has to have its level. In `RUST_LOG` a directive with a mistake is left out with a warning; if none is left, `info`
+//! applies.
+//!
+//! The directives are always set as a whole, for good or for a time, after which those are in force again that were last set for
 //! good, at the start or since.
 //!
 //! ```
@@ -32,6 +56,7 @@ mod announce;
 mod error;
 mod levels;
 
+pub(crate) use announce::remark;
 #[cfg(feature = "admin")]
 pub(crate) use announce::whole_seconds;
 pub use error::Error;

@@ -3,6 +3,7 @@
 
 use super::Profile;
 use super::model::{Frame, ValueType as Column};
+use crate::text::escaped;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use prost::Message;
@@ -120,7 +121,8 @@ impl<'a> Builder<'a> {
             mapping: vec![mapping],
             location,
             function,
-            string_table: self.strings.all.into_iter().map(str::to_owned).collect(),
+            // `go tool pprof` prints them as they are.
+            string_table: self.strings.all.into_iter().map(|text| escaped(text).into_owned()).collect(),
             time_nanos: profile.taken.duration_since(SystemTime::UNIX_EPOCH).map_or(0, nanos),
             duration_nanos: nanos(profile.duration),
             period_type,

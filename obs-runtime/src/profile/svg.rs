@@ -45,7 +45,7 @@ impl Profile {
 
 /// A name without what separates names, lines and values: a number at its end would be another value.
 fn plain(name: &str) -> String {
-    let name = name.replace(';', ",").replace(char::is_control, " ");
+    let name = crate::text::escaped(name).replace(';', ",");
     match name.rsplit_once(' ') {
         Some((start, end)) if end.starts_with(|first: char| first.is_ascii_digit()) => {
             format!("{start}\u{a0}{end}")

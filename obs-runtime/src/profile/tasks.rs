@@ -3,6 +3,7 @@
 use super::model::{Frame, Label, ValueType};
 use super::{Profile, running, waiting};
 use crate::clock;
+use crate::text::escaped;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
@@ -93,8 +94,8 @@ pub fn tasks_text(min_age: Duration) -> String {
         }
         text.push_str(":\n");
         for frame in stack {
-            let _ =
-                writeln!(text, "    {} ({}:{})", frame.function.as_str(), frame.file.as_str(), frame.line);
+            let (function, file) = (escaped(frame.function.as_str()), escaped(frame.file.as_str()));
+            let _ = writeln!(text, "    {function} ({file}:{})", frame.line);
         }
     }
     text

@@ -1,6 +1,7 @@
 //! A profile to read as it is.
 
 use super::Profile;
+use crate::text::escaped;
 use std::cmp::Reverse;
 use std::fmt::Write as _;
 
@@ -16,13 +17,14 @@ pub(crate) fn text(profile: &Profile) -> String {
         let values: Vec<_> = values.iter().map(i64::to_string).collect();
         text.push_str(&values.join(" "));
         for label in labels {
-            let _ = write!(text, " {}={}", label.key, label.value.as_str());
+            let _ = write!(text, " {}={}", label.key, escaped(label.value.as_str()));
         }
         text.push_str(":\n");
         for frame in stack {
+            let (function, file) = (escaped(frame.function.as_str()), escaped(frame.file.as_str()));
             let _ = match frame.line {
-                0 => writeln!(text, "    {}", frame.function.as_str()),
-                line => writeln!(text, "    {} ({}:{line})", frame.function.as_str(), frame.file.as_str()),
+                0 => writeln!(text, "    {function}"),
+                line => writeln!(text, "    {function} ({file}:{line})"),
             };
         }
     }
@@ -51,5 +53,21 @@ mod tests {
         let expected = "contentions/count delay/nanoseconds\n\n1 -70 lock=stock:\n    large (a.rs:2)\n    main\n\n\
                         9 5:\n    small (a.rs:3)\n";
         assert_eq!(text(&profile), expected);
+    }
+
+    #[test]
+    fn names_do_not_steer_a_terminal() {
+        let mut profile = Profile::new(&[("contentions", "count")], SystemTime::now());
+        for c in crate::text::tests::UNSAFE.chars() {
+            let name = format!("a{c}b");
+            let frame =
+                |line| Frame { function: name.clone().into(), file: name.clone().into(), line, address: 0 };
+            profile.add(
+                vec![frame(1), frame(0)],
+                vec![Label { key: "lock", value: name.clone().into() }],
+                &[1],
+            );
+        }
+        assert!(!text(&profile).replace('\n', "").contains(crate::text::is_unsafe));
     }
 }

@@ -110,8 +110,11 @@ impl Builder {
         self
     }
 
-    /// Which log lines are written, as `RUST_LOG` says it: `info,shop=debug,hyper=off`. A running service changes that
-    /// by [`log_level`](crate::log_level).
+    /// Chooses which log lines are written, in the syntax of `RUST_LOG`: `info,shop=debug,hyper=off`. A running service
+    /// changes that by [`log_level`](crate::log_level), whose page describes the directives.
+    ///
+    /// A directive with a mistake in it makes [`init`](Self::init) return an error that names it. In `RUST_LOG`, which is
+    /// for every program, it is left out with a warning instead.
     #[must_use]
     pub fn log_filter(mut self, directives: impl Into<String>) -> Self {
         self.log_filter = Some(directives.into());
@@ -288,7 +291,7 @@ impl Builder {
             return Err(InitError::SubscriberInstalled);
         }
         let disabled = environment.sdk_disabled()?;
-        let filter = self.filter(&environment)?;
+        let (filter, filter_remarks) = self.filter(&environment)?;
         let sampler = environment.sampler()?;
         let sampler = self.sampler.or(sampler).unwrap_or(Sampler::ParentBasedAlwaysOn);
         let propagators = environment.propagators()?;
@@ -363,16 +366,19 @@ impl Builder {
             crate::profile::start(slow_poll, stuck_after).map_err(InitError::Thread)?;
         }
         crate::log_level::start(filter);
+        filter_remarks.iter().for_each(|remark| crate::log_level::remark(remark));
         #[cfg(feature = "health")]
         crate::health::start(tokio::runtime::Handle::try_current().ok());
         Ok(Guard::new(admin_address))
     }
 
-    fn filter(&self, environment: &Environment<'_>) -> Result<Filter, InitError> {
+    /// The log filter, and remarks on directives of `RUST_LOG` that are left out.
+    fn filter(&self, environment: &Environment<'_>) -> Result<(Filter, Vec<String>), InitError> {
         match &self.log_filter {
             Some(directives) => Filter::parse(directives)
+                .map(|filter| (filter, Vec::new()))
                 .map_err(|error| invalid_filter("log_filter", directives.clone(), &error)),
-            None => Ok(environment.log_filter()?.unwrap_or_default()),
+            None => Ok(environment.log_filter().unwrap_or_default()),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Why a runtime did not start: each names the setting and what it takes.
 
+use crate::text::Escaper;
 use std::error::Error;
 use std::fmt;
 
@@ -44,6 +45,13 @@ pub enum InitError {
 
 impl fmt::Display for InitError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Values and errors of other crates go to a terminal.
+        self.describe(&mut Escaper(f))
+    }
+}
+
+impl InitError {
+    fn describe(&self, f: &mut impl fmt::Write) -> fmt::Result {
         match self {
             Self::Invalid { setting, value, expected } => {
                 write!(f, "{setting} is {value:?}; it takes {expected}")
@@ -68,7 +76,7 @@ impl fmt::Display for InitError {
                  `admin_allow_remote()` or OBS_ADMIN_ALLOW_REMOTE=true, or choose an address such as 127.0.0.1"
             ),
             #[cfg(feature = "health")]
-            Self::HealthCheck(source) => source.fmt(f),
+            Self::HealthCheck(source) => write!(f, "{source}"),
             Self::Thread(source) => write!(f, "a thread of the runtime can't be started: {source}"),
             Self::Exporter(source) => write!(f, "the exporter can't be built: {source}"),
         }
@@ -88,6 +96,26 @@ impl Error for InitError {
             Self::Address { source, .. } | Self::Thread(source) => Some(source),
             Self::Exporter(source) => Some(&**source),
             _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_of_others_do_not_steer_a_terminal() {
+        let source = || std::io::Error::other("\u{1b}[2J\u{202e}\u{9b}");
+        let invalid = InitError::Invalid {
+            setting: "log_filter",
+            value: "\u{2066}".to_owned(),
+            expected: "\u{7f}".to_owned(),
+        };
+        let address = InitError::Address { address: "\r".to_owned(), source: source() };
+        for error in [invalid, address, InitError::Thread(source()), InitError::Exporter(source().into())] {
+            let text = error.to_string();
+            assert!(!text.contains(crate::text::is_unsafe), "{text:?}");
         }
     }
 }

@@ -24,6 +24,8 @@ mod bits {
     pub(super) const SHOWN: u8 = 32;
     /// Those that take longer than a limit have a line.
     pub(super) const SLOW: u8 = 64;
+    /// Directives of the filter may be for their spans, by the name or a field: each is compared.
+    pub(super) const COMPARED: u8 = 128;
 }
 
 /// What is to be done for a call: one look at its site's mode.
@@ -40,13 +42,19 @@ impl Mode {
     /// Whether it has that always, and nobody else is to know of it.
     #[inline]
     pub(crate) fn has_plain_frame(self) -> bool {
-        self.0 & (bits::FRAME | bits::ASKED | bits::SHOWN) == bits::FRAME
+        self.0 & (bits::FRAME | bits::ASKED | bits::SHOWN | bits::COMPARED) == bits::FRAME
     }
 
     /// Whether its span is shown to the other layers of the application's stack.
     #[inline]
     pub(crate) fn is_shown(self) -> bool {
         self.0 & bits::SHOWN != 0
+    }
+
+    /// Whether its frame is compared with directives for spans.
+    #[inline]
+    pub(crate) fn is_compared(self) -> bool {
+        self.0 & bits::COMPARED != 0
     }
 
     /// Whether it has one only where somebody has asked for lines.
@@ -65,6 +73,8 @@ pub(super) struct Decided {
     asked: u8,
     /// Whether the filter opens its span.
     span: bool,
+    /// Whether the filter has directives that may be for its span.
+    compared: bool,
     /// Whether another subscriber wants its span, of which `tracing` tells once it knows the site.
     foreign: bool,
     registered: bool,
@@ -73,16 +83,23 @@ pub(super) struct Decided {
 impl Decided {
     /// Of a site that no runtime knows.
     pub(super) const NOTHING: Self =
-        Self { verbosity: 0, asked: 0, span: false, foreign: false, registered: false };
+        Self { verbosity: 0, asked: 0, span: false, compared: false, foreign: false, registered: false };
 }
 
 impl Site {
     /// From now on calls are observed as far as the log filter lets them be: lines up to a level, and the span or not;
-    /// and lines up to another where somebody has asked for them. True if `tracing` has to know of the site.
-    pub(crate) fn set_filter(&self, verbosity: LevelFilter, asked: LevelFilter, span: bool) -> bool {
+    /// and lines up to another where somebody has asked for them. Directives for spans may be `compared` with its calls.
+    /// True if `tracing` has to know of the site.
+    pub(crate) fn set_filter(
+        &self,
+        verbosity: LevelFilter,
+        asked: LevelFilter,
+        span: bool,
+        compared: bool,
+    ) -> bool {
         self.decide(|decided| {
             (decided.verbosity, decided.asked) = (filter_number(verbosity), filter_number(asked));
-            decided.span = span;
+            (decided.span, decided.compared) = (span, compared);
             let off = self.by_level(decided.verbosity, span) & bits::ON == 0 && !span;
             off && !std::mem::replace(&mut decided.registered, true)
         })
@@ -91,10 +108,13 @@ impl Site {
     fn decide<R>(&self, change: impl FnOnce(&mut Decided) -> R) -> R {
         let mut decided = self.decided.lock().unwrap_or_else(PoisonError::into_inner);
         let result = change(&mut decided);
-        let Decided { verbosity, asked, span, foreign, .. } = *decided;
+        let Decided { verbosity, asked, span, compared, foreign, .. } = *decided;
         let mut mode = self.by_level(verbosity, span);
         if foreign && !span {
             mode |= bits::ON | bits::FRAME;
+        }
+        if compared {
+            mode |= bits::ON | bits::FRAME | bits::COMPARED;
         }
         let if_asked = self.by_level(verbosity.max(asked), span);
         if if_asked & !mode & bits::FRAME != 0 {

@@ -1,7 +1,7 @@
 //! The filter in force, which can be put in the place of another, and how those hear of it who keep its decisions:
 //! observed functions a mode, `tracing` an interest for each callsite, `log` a level.
 
-use super::{Filter, asked, spans};
+use super::{Filter, asked, span_directives};
 use crate::{busy, state};
 use std::cell::RefCell;
 use std::num::NonZeroU64;
@@ -22,6 +22,9 @@ thread_local! {
 
 /// Puts a filter in force. Those who keep decisions don't know yet.
 pub(crate) fn put(filter: Arc<Filter>) {
+    let in_spans = filter.most_verbose_in_spans();
+    asked::set_by_directives(in_spans);
+    span_directives::set_any(in_spans > LevelFilter::OFF);
     *IN_FORCE.write().unwrap_or_else(PoisonError::into_inner) = filter;
     CHANGES.fetch_add(1, Ordering::Release);
 }
@@ -30,11 +33,16 @@ fn in_force() -> Arc<Filter> {
     Arc::clone(&IN_FORCE.read().unwrap_or_else(PoisonError::into_inner))
 }
 
+/// The number of the last change.
+pub(super) fn changes() -> u64 {
+    CHANGES.load(Ordering::Acquire)
+}
+
 /// Runs with the filter in force, which costs no more than to see that it is the same as before.
-fn with_filter<R>(run: impl Fn(&Filter) -> R) -> R {
+pub(super) fn with_filter<R>(run: impl Fn(&Filter) -> R) -> R {
     let kept = SEEN.try_with(|seen| {
         let mut seen = seen.try_borrow_mut().ok()?;
-        let change = CHANGES.load(Ordering::Acquire);
+        let change = changes();
         if seen.0 != change || seen.1.is_none() {
             *seen = (change, Some(in_force()));
         }
@@ -74,7 +82,7 @@ pub(super) fn hears(event: &Event<'_>, parent: Option<NonZeroU64>) -> bool {
     let level = *event.metadata().level();
     let asked = || match parent {
         _ if event.is_contextual() => asked::here(level),
-        Some(parent) => spans::asked_of(parent).is_some_and(|asked| level <= asked),
+        Some(parent) => span_directives::asked_of(parent).is_some_and(|asked| level <= asked),
         None => false,
     };
     with_filter(|filter| filter.logs(event.metadata())) || (asked::anywhere(level) && asked())

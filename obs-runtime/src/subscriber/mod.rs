@@ -1,12 +1,14 @@
 //! Our own `tracing::Subscriber`: every span and event of the process, third-party crates included.
 
 mod asked;
+mod directives;
 mod filter;
 mod force;
 mod foreign;
 #[cfg(feature = "layer")]
 mod layer;
 mod notes;
+mod span_directives;
 mod spans;
 
 pub(crate) use asked::{Asked, anything_here as anything_asked, here as asked_here};
@@ -20,6 +22,7 @@ pub(crate) use layer::say;
 #[cfg(feature = "layer")]
 pub use layer::{Layer, layer};
 pub(crate) use notes::note;
+pub(crate) use span_directives::{any as compares_spans, compare_frame};
 pub(crate) use spans::{enter, link_to};
 pub(crate) use spans::{recorded, release, retain, take_notes};
 

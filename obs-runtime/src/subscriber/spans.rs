@@ -4,6 +4,7 @@
 //! generation, and whoever holds a span's data keeps it alive, so the worst is a span that is missed. Generations
 //! repeat after half a million uses of one place: a number that old may be taken for that of a newer span.
 
+use super::span_directives;
 use crate::clock;
 use crate::context::{Fields, FrameKey, FrameKind, Notes, Span, Stack, with_stack};
 use crate::trace::{self, Finished, TraceContext};
@@ -11,8 +12,8 @@ use sharded_slab::{Clear, Config, Pool};
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use tracing_core::Metadata;
 use tracing_core::span::{Attributes, Id, Record};
-use tracing_core::{Level, Metadata};
 
 static SPANS: LazyLock<Pool<Slot, SlabConfig>> = LazyLock::new(Pool::new_with_config);
 
@@ -115,6 +116,10 @@ pub(super) fn open(attributes: &Attributes<'_>, parent: Option<NonZeroU64>) -> N
     } else {
         open_below(parent, metadata, record)
     };
+    let mut span = span;
+    if span_directives::any() {
+        span.iter_mut().for_each(span_directives::compare_span);
+    }
     let sampled = span.as_ref().is_none_or(|span| span.identity.exported);
     let id = span.and_then(|span| insert(false, |place| place.insert(span)));
     if id.is_none() && sampled {
@@ -174,12 +179,20 @@ pub(super) fn with<R>(id: NonZeroU64, run: impl FnOnce(&Span) -> R) -> Option<R>
     let mut complete = span.copied();
     complete.set(&recorded);
     drop(recorded);
+    if span_directives::any() {
+        // Whoever asks for the level inside of it does not enter it.
+        span_directives::compare_span(&mut complete);
+    }
     Some(run(&complete))
 }
 
 /// Enters a span on this thread, until its frame is popped.
 pub(crate) fn enter(id: NonZeroU64) -> Option<FrameKey> {
-    with(id, |span| with_stack(|stack| stack.enter(span, FrameKind::Entered))).flatten()
+    let frame = with(id, |span| with_stack(|stack| stack.enter(span, FrameKind::Entered))).flatten();
+    if span_directives::any() {
+        frame.into_iter().for_each(span_directives::compare_frame);
+    }
+    frame
 }
 
 /// Adds fields to a span, and to the lines of this thread if it is in that span.
@@ -190,6 +203,9 @@ pub(super) fn record(id: NonZeroU64, values: &Record<'_>) {
     values.record(&mut fields);
     slot.recorded().set(&fields);
     with_stack(|stack| stack.record(id, &fields));
+    if span_directives::any() {
+        span_directives::compare_numbered(id);
+    }
 }
 
 /// Leaves a span on this thread, and takes from there what happened in it.
@@ -217,12 +233,6 @@ pub(crate) fn take_notes(id: NonZeroU64) -> Notes {
 /// The place of a span in its trace.
 pub(super) fn trace_of(id: NonZeroU64) -> Option<TraceContext> {
     SPANS.get(key(id)?)?.span.as_ref()?.identity.trace
-}
-
-/// The level that was asked for where a span is.
-pub(super) fn asked_of(id: NonZeroU64) -> Option<Level> {
-    let slot = SPANS.get(key(id)?)?;
-    Some(slot.span.as_ref()?.carried.as_ref()?.asked.as_ref()?.level())
 }
 
 /// Runs with the place of a span in its trace, if it is known.

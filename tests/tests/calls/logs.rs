@@ -47,6 +47,76 @@ fn every_line_is_json_whatever_the_input() {
     assert!(cut.len() < 5_000 && cut.ends_with("bytes cut]"), "{}", cut.len());
 }
 
+/// An error with a source.
+#[derive(Debug, thiserror::Error)]
+#[error("the bank said no")]
+struct Declined(#[source] fmt::Error);
+
+/// A source that hands over one key-value and then fails or panics.
+struct Breaks(bool);
+
+impl log::kv::Source for Breaks {
+    fn visit<'kvs>(&'kvs self, visitor: &mut dyn log::kv::VisitSource<'kvs>) -> Result<(), log::kv::Error> {
+        visitor.visit_pair("first".into(), 1.into())?;
+        assert!(self.0, "on purpose");
+        Err(log::kv::Error::msg("no more"))
+    }
+}
+
+#[observe(fields(order = "of the call", kept = 1))]
+fn logs_key_values() {
+    let (declined, absent) = (Declined(fmt::Error), None::<u32>);
+    log::info!(order = "A-17"; "placed");
+    log::info!(
+        u = u64::MAX, i = i64::MIN, big = u128::MAX, small = i128::MIN, f = 1.5, float = 0.5_f32,
+        infinite = f64::INFINITY, yes = true, letter = 'x', absent, bytes:? = [1, 2], shown:% = format_args!("{}!", 1),
+        failure:err = declined, empty = (); "each type"
+    );
+    log::info!(level = 1, msg = 2, time = 3, trace_id = 4, span_id = 5, target = 6, function = 7; "its own keys");
+    log::info!(twice = 1, twice = 2, "quoted \"key\"\u{202e}" = "\u{1b}"; "keys");
+    log::info!(unprintable:% = Unprintable, after = 1; "one that panics");
+    for breaks in [true, false] {
+        let source = Breaks(breaks);
+        let mut record = log::Record::builder();
+        record.level(log::Level::Info).key_values(&source).args(format_args!("a source that breaks"));
+        log::logger().log(&record.build());
+    }
+}
+
+#[test]
+fn key_values_of_log_are_fields_as_those_of_tracing() {
+    let recorder = recorder();
+    logs_key_values();
+    let lines = recorder.lines("logs_key_values");
+    assert_eq!((&lines[0]["order"], &lines[0]["kept"]), (&"A-17".into(), &1.into()), "the inner one");
+    let types = &lines[1];
+    assert_eq!((&types["u"], &types["i"]), (&u64::MAX.into(), &i64::MIN.into()));
+    assert_eq!((&types["f"], &types["float"], &types["infinite"]), (&1.5.into(), &0.5.into(), &"inf".into()));
+    assert_eq!((&types["yes"], &types["letter"]), (&true.into(), &"x".into()));
+    assert_eq!((&types["bytes"], &types["shown"]), (&"[1, 2]".into(), &"1!".into()));
+    assert_eq!(types["failure"].as_str(), Some(format!("the bank said no: {}", fmt::Error).as_str()));
+    assert!(types.get("absent").is_none() && types.get("empty").is_none(), "{types}");
+    let text = types.to_string();
+    assert!(text.contains("\"big\":3.40") && text.contains("\"small\":-1.70"), "numbers: {text}");
+    for (key, value) in [
+        ("level", 1),
+        ("msg", 2),
+        ("time", 3),
+        ("trace_id", 4),
+        ("span_id", 5),
+        ("target", 6),
+        ("function", 7),
+    ] {
+        assert_eq!(lines[2][format!("field.{key}")], value, "{key}");
+    }
+    assert_eq!((&lines[3]["twice"], &lines[3]["quoted \"key\"\u{202e}"]), (&2.into(), &"\u{1b}".into()));
+    let panicked = "[its formatter panicked]";
+    assert_eq!((&lines[4]["unprintable"], &lines[4]["after"]), (&panicked.into(), &1.into()));
+    for broken in &lines[5..7] {
+        assert_eq!((&broken["msg"], &broken["first"]), (&"a source that breaks".into(), &1.into()));
+    }
+}
+
 struct Recurses;
 
 impl fmt::Display for Recurses {

@@ -16,5 +16,7 @@ mod many_threads;
 mod metrics_push;
 mod no_exporter;
 mod profiles_http;
+mod rust_log;
 mod short_threads;
 mod teardown;
+mod terminal;

@@ -82,9 +82,10 @@ impl<'a> Environment<'a> {
         Ok(self.pairs("OTEL_RESOURCE_ATTRIBUTES")?.unwrap_or_default())
     }
 
-    pub(super) fn log_filter(&self) -> Result<Option<Filter>, InitError> {
-        let Some(value) = self.get("RUST_LOG") else { return Ok(None) };
-        Filter::parse(&value).map(Some).map_err(|error| invalid_filter("RUST_LOG", value, &error))
+    /// The filter of `RUST_LOG`, and remarks on directives that are left out: the variable is for every program, so a
+    /// mistake in it does not stop this one.
+    pub(super) fn log_filter(&self) -> Option<(Filter, Vec<String>)> {
+        self.get("RUST_LOG").map(|value| Filter::parse_lossy(&value))
     }
 
     #[cfg(feature = "admin")]
@@ -207,10 +208,10 @@ mod tests {
             message.starts_with("OTEL_TRACES_SAMPLER is \"sometimes\"; it takes one of `always_on`"),
             "{message}"
         );
-        let message = with(&[("RUST_LOG", "shop=loud")], |environment| {
-            environment.log_filter().expect_err("invalid").to_string()
+        let (filter, remarks) = with(&[("RUST_LOG", "warn,shop=loud")], |environment| {
+            environment.log_filter().expect("it is set")
         });
-        assert!(message.starts_with("RUST_LOG is \"shop=loud\"; it takes a level (off, error"), "{message}");
+        assert_eq!((filter.directives(), remarks.len()), ("warn", 1), "{remarks:?}");
         let message = with(&[("OBS_CLOCK", "sundial")], |environment| {
             environment.clock().expect_err("invalid").to_string()
         });
