@@ -179,11 +179,25 @@ fn counter(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u
 #[cfg(feature = "otlp")]
 fn sending(encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
     use super::delivery::Signal;
-    counter(encoder, "obs_spans_dropped", "Sampled spans that were not exported", Signal::Traces.dropped(0))?;
-    let help = "Log records that were not sent to the collector; their lines are elsewhere";
-    counter(encoder, "obs_log_records_dropped", help, Signal::Logs.dropped(0))?;
-    let help = "Metric points that were not sent to the collector; their values are still here";
-    counter(encoder, "obs_metric_points_dropped", help, Signal::Metrics.dropped(0))?;
+    let counters = [
+        (Signal::Traces, "obs_spans_dropped", "Sampled spans that were not exported"),
+        (
+            Signal::Logs,
+            "obs_log_records_dropped",
+            "Log records that were not sent to the collector; their lines are elsewhere",
+        ),
+        (
+            Signal::Metrics,
+            "obs_metric_points_dropped",
+            "Metric points that were not sent to the collector; their values are still here",
+        ),
+    ];
+    for (signal, name, help) in counters {
+        let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for (reason, count) in signal.drops() {
+            ConstCounter::new(count).encode(metric.encode_family(&[("reason", reason)])?)?;
+        }
+    }
     let sent = || Signal::ALL.into_iter().filter(|signal| signal.sending());
     let help = "Batches that the collector did not take";
     let mut failures = encoder.encode_descriptor("obs_export_failures", help, None, MetricType::Counter)?;

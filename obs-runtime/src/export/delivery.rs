@@ -15,6 +15,32 @@ pub(crate) enum Signal {
     Metrics,
 }
 
+/// Why an item was dropped, as the label `reason` says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// The buffer of the thread that made it was at its limit, or there was no memory.
+    Buffer,
+    /// The exporter's queue was full. Buffers hold what the queue has no room for, so none is dropped here today.
+    #[allow(dead_code, reason = "a series at zero")]
+    Queue,
+    /// The collector refused it.
+    Rejected,
+    /// It was not delivered.
+    Failed,
+    /// It came after the end of the runtime.
+    Shutdown,
+}
+
+impl Reason {
+    pub(crate) const ALL: [(Self, &str); 5] = [
+        (Self::Buffer, "buffer"),
+        (Self::Queue, "queue"),
+        (Self::Rejected, "rejected"),
+        (Self::Failed, "failed"),
+        (Self::Shutdown, "shutdown"),
+    ];
+}
+
 /// What became of a batch.
 #[derive(Debug)]
 pub(crate) enum Delivery {
@@ -31,7 +57,8 @@ struct Tally {
     last_success_millis: AtomicU64,
     /// Since when no batch was taken, although there were some; 0 where the last was taken.
     failing_since_millis: AtomicU64,
-    dropped: AtomicU64,
+    /// By [`Reason`].
+    dropped: [AtomicU64; Reason::ALL.len()],
 }
 
 impl Tally {
@@ -41,7 +68,7 @@ impl Tally {
             failures: AtomicU64::new(0),
             last_success_millis: AtomicU64::new(0),
             failing_since_millis: AtomicU64::new(0),
-            dropped: AtomicU64::new(0),
+            dropped: [const { AtomicU64::new(0) }; Reason::ALL.len()],
         }
     }
 }
@@ -102,12 +129,17 @@ impl Signal {
         self.tally().sending.load(Ordering::Relaxed)
     }
 
-    /// Counts items that are lost; returns how many have been.
-    pub(crate) fn dropped(self, more: u64) -> u64 {
-        match self {
-            Self::Traces => crate::trace::dropped(more),
-            _ => self.tally().dropped.fetch_add(more, Ordering::Relaxed) + more,
-        }
+    /// Counts items that are lost.
+    pub(crate) fn dropped(self, reason: Reason, items: u64) {
+        self.tally().dropped[reason as usize].fetch_add(items, Ordering::Relaxed);
+    }
+
+    /// The number of items lost for each reason.
+    #[cfg(feature = "prometheus")]
+    pub(crate) fn drops(self) -> impl Iterator<Item = (&'static str, u64)> {
+        Reason::ALL.into_iter().map(move |(reason, label)| {
+            (label, self.tally().dropped[reason as usize].load(Ordering::Relaxed))
+        })
     }
 
     /// Batches that were not taken.
@@ -163,14 +195,14 @@ impl Reporter {
     pub(crate) fn note(&mut self, items: u64, delivery: Delivery) {
         let said = match delivery {
             Delivery::Taken { refused, remark } => self.taken(items, refused, &remark),
-            Delivery::Lost(error) => self.lost(items, &error),
+            Delivery::Lost(error) => self.lost(items, Reason::Failed, &error),
         };
         self.last = said;
     }
 
     /// Counts items that are not sent any more.
     pub(crate) fn count_dropped(&self, items: u64) {
-        self.signal.dropped(items);
+        self.signal.dropped(Reason::Shutdown, items);
     }
 
     fn taken(&self, items: u64, refused: u64, remark: &str) -> Said {
@@ -182,7 +214,7 @@ impl Reporter {
         }
         // A collector can't refuse more than it was sent.
         let refused = refused.min(items);
-        signal.dropped(refused);
+        signal.dropped(Reason::Rejected, refused);
         if refused == 0 && remark.is_empty() {
             return Said::Nothing;
         }
@@ -205,12 +237,12 @@ impl Reporter {
         Said::Remark
     }
 
-    fn lost(&self, items: u64, error: &str) -> Said {
+    fn lost(&self, items: u64, reason: Reason, error: &str) -> Said {
         let Self { signal, to: endpoint, last } = self;
         signal.tally().failures.fetch_add(1, Ordering::Relaxed);
         let since = &signal.tally().failing_since_millis;
         let _ = since.compare_exchange(0, unix_millis(), Ordering::Relaxed, Ordering::Relaxed);
-        signal.dropped(items);
+        signal.dropped(reason, items);
         if *last != Said::Lost {
             tracing::warn!(
                 target: TARGET,

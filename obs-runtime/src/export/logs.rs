@@ -28,10 +28,7 @@ pub(crate) const BATCHING: Batching =
 /// Starts both threads.
 pub(crate) fn start(sink: ToCollector, to: String, batching: Batching) -> io::Result<()> {
     let names = Names { signal: Signal::Logs, collector: "obs-records", exporter: "obs-export-logs" };
-    let source = || {
-        records::start(thread::current());
-        Lines(Anchor::NONE)
-    };
+    let source = || Lines { reader: records::Reader::start(thread::current()), anchor: Anchor::NONE };
     let _ = PIPELINE.set(Pipeline::start(&names, source, Box::new(sink), to, batching)?);
     Ok(())
 }
@@ -47,21 +44,23 @@ struct Record {
     record: LogRecord,
 }
 
-/// What the threads have left in their rings.
-struct Lines(Anchor);
+/// The lines in the threads' buffers.
+struct Lines {
+    reader: records::Reader,
+    anchor: Anchor,
+}
 
 impl Source<Record> for Lines {
-    fn collect(&mut self, room: usize, into: &mut VecDeque<Record>) -> u64 {
-        let mut left_out = records::take_dropped();
-        let until = into.len() + room;
-        records::take(|ticks, line| {
-            if into.len() < until {
-                into.push_back(record(line, self.0.unix_nanos(ticks)));
-            } else {
-                left_out += 1;
-            }
-        });
-        left_out
+    fn collect(&mut self, room: usize, into: &mut VecDeque<Record>) {
+        self.reader.take(room, |ticks, line| into.push_back(record(line, self.anchor.unix_nanos(ticks))));
+    }
+
+    fn mark(&mut self) {
+        self.reader.mark();
+    }
+
+    fn reached(&self) -> bool {
+        self.reader.reached()
     }
 }
 

@@ -4,7 +4,7 @@ use super::delivery::{Delivery, Signal};
 use super::otlp::{Client, ResourceMessage};
 use super::pipeline::{Batching, Flush, Names, Pipeline, Sink, Source};
 use super::span_data::Converter;
-use crate::trace::{Ended, collect_from, wake};
+use crate::trace::{Ended, SpanReader, wake};
 use futures_executor::block_on;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_scope;
@@ -28,8 +28,11 @@ pub(crate) const BATCHING: Batching = Batching {
 /// Starts both threads.
 pub(crate) fn start(sink: Box<dyn Sink<SpanData>>, to: String, batching: Batching) -> io::Result<()> {
     let names = Names { signal: Signal::Traces, collector: "obs-spans", exporter: "obs-export" };
-    let source =
-        || Rings { take: collect_from(thread::current()), taken: Vec::new(), converter: Converter::new() };
+    let source = || Rings {
+        reader: SpanReader::start(thread::current()),
+        taken: Vec::new(),
+        converter: Converter::new(),
+    };
     let _ = PIPELINE.set(Pipeline::start(&names, source, sink, to, batching)?);
     Ok(())
 }
@@ -41,24 +44,29 @@ pub(crate) fn flush(flush: Flush) -> Option<bool> {
     Some(asked)
 }
 
-/// What the threads have left in their rings.
-struct Rings<F> {
-    take: F,
+/// The spans in the threads' buffers.
+struct Rings {
+    reader: SpanReader,
     taken: Vec<Ended>,
     converter: Converter,
 }
 
-impl<F: FnMut(&mut Vec<Ended>)> Source<SpanData> for Rings<F> {
-    fn collect(&mut self, room: usize, into: &mut VecDeque<SpanData>) -> u64 {
-        (self.take)(&mut self.taken);
-        let left_out = self.taken.len().saturating_sub(room);
-        self.taken.truncate(room);
+impl Source<SpanData> for Rings {
+    fn collect(&mut self, room: usize, into: &mut VecDeque<SpanData>) {
+        self.reader.take(room, &mut self.taken);
         into.extend(self.taken.drain(..).map(|span| match span {
             Ended::Ours(span, fields) => self.converter.convert(span, &fields),
             #[cfg(feature = "opentelemetry")]
-            Ended::Api(span) => *span,
+            Ended::Api(span) => span,
         }));
-        left_out as u64
+    }
+
+    fn mark(&mut self) {
+        self.reader.mark();
+    }
+
+    fn reached(&self) -> bool {
+        self.reader.reached()
     }
 }
 

@@ -3,6 +3,7 @@
 mod admin;
 mod after_the_end;
 mod baggage_fields;
+mod bursts;
 mod clocks;
 mod collector_faults;
 mod dead_collector;
