@@ -46,6 +46,8 @@ impl Reason {
 pub(crate) enum Delivery {
     /// The collector has it, less what it refused; what it remarked, if anything.
     Taken { refused: u64, remark: String },
+    /// The collector refused all of it, for that reason.
+    Refused(String),
     /// It was given up, for that reason.
     Lost(String),
 }
@@ -191,13 +193,41 @@ impl Reporter {
         Self { signal, to, last: Said::Nothing }
     }
 
-    /// Notes what became of a batch of so many items.
-    pub(crate) fn note(&mut self, items: u64, delivery: Delivery) {
-        let said = match delivery {
-            Delivery::Taken { refused, remark } => self.taken(items, refused, &remark),
-            Delivery::Lost(error) => self.lost(items, Reason::Failed, &error),
+    /// Notes what became of the parts of a batch, each with the number of its items.
+    pub(crate) fn note(&mut self, parts: impl IntoIterator<Item = (u64, Delivery)>) {
+        let (mut taken, mut refused, mut failed) = (false, 0, 0);
+        let (mut remark, mut refusal, mut failure) = (String::new(), None, None);
+        for (items, delivery) in parts {
+            match delivery {
+                Delivery::Taken { refused: some, remark: said } => {
+                    taken = true;
+                    // A collector can't refuse more than it was sent.
+                    refused += some.min(items);
+                    if remark.is_empty() {
+                        remark = said;
+                    }
+                }
+                Delivery::Refused(error) => {
+                    refused += items;
+                    refusal = Some(error);
+                }
+                Delivery::Lost(error) => {
+                    failed += items;
+                    failure = Some(error);
+                }
+            }
+        }
+        self.signal.dropped(Reason::Rejected, refused);
+        self.signal.dropped(Reason::Failed, failed);
+        if taken {
+            self.signal.tally().last_success_millis.store(unix_millis(), Ordering::Relaxed);
+        }
+        self.last = match (failure, refusal) {
+            (Some(error), _) => self.lost(&error),
+            (None, Some(error)) if !taken => self.lost(&error),
+            (None, refusal) if taken => self.taken(refused, refusal.as_deref().unwrap_or(&remark)),
+            (None, _) => return,
         };
-        self.last = said;
     }
 
     /// Counts items that are not sent any more.
@@ -205,16 +235,12 @@ impl Reporter {
         self.signal.dropped(Reason::Shutdown, items);
     }
 
-    fn taken(&self, items: u64, refused: u64, remark: &str) -> Said {
+    fn taken(&self, refused: u64, remark: &str) -> Said {
         let Self { signal, to: endpoint, last } = self;
-        signal.tally().last_success_millis.store(unix_millis(), Ordering::Relaxed);
         signal.tally().failing_since_millis.store(0, Ordering::Relaxed);
         if *last == Said::Lost {
             tracing::info!(target: TARGET, endpoint, "{} are exported again", signal.items());
         }
-        // A collector can't refuse more than it was sent.
-        let refused = refused.min(items);
-        signal.dropped(Reason::Rejected, refused);
         if refused == 0 && remark.is_empty() {
             return Said::Nothing;
         }
@@ -237,12 +263,11 @@ impl Reporter {
         Said::Remark
     }
 
-    fn lost(&self, items: u64, reason: Reason, error: &str) -> Said {
+    fn lost(&self, error: &str) -> Said {
         let Self { signal, to: endpoint, last } = self;
         signal.tally().failures.fetch_add(1, Ordering::Relaxed);
         let since = &signal.tally().failing_since_millis;
         let _ = since.compare_exchange(0, unix_millis(), Ordering::Relaxed, Ordering::Relaxed);
-        signal.dropped(reason, items);
         if *last != Said::Lost {
             tracing::warn!(
                 target: TARGET,

@@ -1,13 +1,12 @@
 //! Log lines by OTLP: the JSON of each line, read back into the record that it says.
 
 use super::delivery::{Delivery, Signal};
-use super::otlp::{Client, ResourceMessage};
+use super::otlp::{Batch, Client, ITEM, RESOURCE, ResourceMessage, SCOPE};
 use super::pipeline::{Batching, Flush, Names, Pipeline, Sink, Source};
 use crate::clock::Anchor;
 use crate::context::unescape;
 use crate::log::records;
 use crate::trace::limits;
-use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs, SeverityNumber};
@@ -71,23 +70,25 @@ pub(crate) struct ToCollector {
 }
 
 impl Sink<Record> for ToCollector {
-    fn export(&mut self, batch: Vec<Record>) -> Delivery {
+    fn export(&mut self, batch: Vec<Record>) -> Vec<(u64, Delivery)> {
         let mut by_scope: BTreeMap<String, Vec<LogRecord>> = BTreeMap::new();
         for Record { target, record } in batch {
             by_scope.entry(target).or_default().push(record);
         }
-        let scope_logs = by_scope.into_iter().map(|(target, log_records)| ScopeLogs {
-            scope: Some(InstrumentationScope { name: target, ..Default::default() }),
-            log_records,
-            ..Default::default()
-        });
-        let attributes = self.resource.attributes.0.clone();
-        let resource_logs = ResourceLogs {
-            resource: Some(Resource { attributes, ..Default::default() }),
-            scope_logs: scope_logs.collect(),
+        let resource = ResourceLogs {
+            resource: Some(Resource { attributes: self.resource.attributes.0.clone(), ..Default::default() }),
+            scope_logs: Vec::new(),
             schema_url: self.resource.schema_url.clone().unwrap_or_default(),
         };
-        self.client.deliver(ExportLogsServiceRequest { resource_logs: vec![resource_logs] }.encode_to_vec())
+        let mut batch = Batch::default();
+        let resource = batch.header(RESOURCE, resource.encode_to_vec());
+        for (target, records) in by_scope {
+            let scope = Some(InstrumentationScope { name: target, ..Default::default() });
+            let scope = batch.header(SCOPE, ScopeLogs { scope, ..Default::default() }.encode_to_vec());
+            batch.within(&[resource, scope]);
+            records.iter().for_each(|record| batch.item(ITEM, record));
+        }
+        self.client.deliver(&batch)
     }
 }
 

@@ -41,7 +41,8 @@ pub(crate) trait Source<T> {
 
 /// Where batches go. May take its time.
 pub(crate) trait Sink<T>: Send {
-    fn export(&mut self, batch: Vec<T>) -> Delivery;
+    /// Returns what became of the parts of the batch, each with the number of its items.
+    fn export(&mut self, batch: Vec<T>) -> Vec<(u64, Delivery)>;
 
     /// Sends on whatever it holds back.
     fn flush(&mut self) {}
@@ -267,9 +268,9 @@ impl<T> Exporter<T> {
             return;
         }
         // The sink may be the application's, and panic.
-        let delivery = catch_unwind(AssertUnwindSafe(|| self.sink.export(batch)))
-            .unwrap_or_else(|_| Delivery::Lost("the exporter panicked".to_owned()));
-        self.reporter.note(items, delivery);
+        let parts = catch_unwind(AssertUnwindSafe(|| self.sink.export(batch)))
+            .unwrap_or_else(|_| vec![(items, Delivery::Lost("the exporter panicked".to_owned()))]);
+        self.reporter.note(parts);
     }
 
     fn flush(&mut self, flush: &Flush) {
@@ -281,7 +282,7 @@ impl<T> Exporter<T> {
                 }
             }));
             if flushed.is_err() {
-                self.reporter.note(0, Delivery::Lost("the exporter panicked".to_owned()));
+                self.reporter.note([(0, Delivery::Lost("the exporter panicked".to_owned()))]);
             }
             self.ended = flush.last;
         }

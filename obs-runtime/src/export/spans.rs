@@ -1,18 +1,19 @@
 //! Finished spans: from the rings of all threads to the exporter.
 
 use super::delivery::{Delivery, Signal};
-use super::otlp::{Client, ResourceMessage};
+use super::otlp::{Batch, Client, ITEM, RESOURCE, ResourceMessage, SCOPE};
 use super::pipeline::{Batching, Flush, Names, Pipeline, Sink, Source};
 use super::span_data::Converter;
 use crate::trace::{Ended, SpanReader, wake};
 use futures_executor::block_on;
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
 use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_scope;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 use prost::Message;
 use std::collections::VecDeque;
 use std::io;
+use std::mem;
 use std::sync::OnceLock;
 use std::thread;
 
@@ -77,10 +78,24 @@ pub(crate) struct ToCollector {
 }
 
 impl Sink<SpanData> for ToCollector {
-    fn export(&mut self, batch: Vec<SpanData>) -> Delivery {
-        let resource_spans = group_spans_by_resource_and_scope(batch, &self.resource);
-        self.client.deliver(ExportTraceServiceRequest { resource_spans }.encode_to_vec())
+    fn export(&mut self, batch: Vec<SpanData>) -> Vec<(u64, Delivery)> {
+        self.client.deliver(&encoded(group_spans_by_resource_and_scope(batch, &self.resource)))
     }
+}
+
+fn encoded(resource_spans: Vec<ResourceSpans>) -> Batch {
+    let mut batch = Batch::default();
+    for mut resource in resource_spans {
+        let scopes = mem::take(&mut resource.scope_spans);
+        let resource = batch.header(RESOURCE, resource.encode_to_vec());
+        for mut scope in scopes {
+            let spans = mem::take(&mut scope.spans);
+            let scope = batch.header(SCOPE, scope.encode_to_vec());
+            batch.within(&[resource, scope]);
+            spans.iter().for_each(|span| batch.item(ITEM, span));
+        }
+    }
+    batch
 }
 
 /// An exporter of the application's own, of any type.
@@ -102,11 +117,13 @@ impl<E: SpanExporter + 'static> Exporter for E {
 struct ToExporter<E>(E);
 
 impl<E: SpanExporter> Sink<SpanData> for ToExporter<E> {
-    fn export(&mut self, batch: Vec<SpanData>) -> Delivery {
-        match block_on(self.0.export(batch)) {
+    fn export(&mut self, batch: Vec<SpanData>) -> Vec<(u64, Delivery)> {
+        let items = batch.len() as u64;
+        let delivery = match block_on(self.0.export(batch)) {
             Ok(()) => Delivery::Taken { refused: 0, remark: String::new() },
             Err(error) => Delivery::Lost(error.to_string()),
-        }
+        };
+        vec![(items, delivery)]
     }
 
     fn flush(&mut self) {

@@ -9,6 +9,7 @@ mod collector_faults;
 mod dead_collector;
 mod forged_ids;
 mod hanging_collector;
+mod large_batches;
 mod layer;
 mod layer_levels;
 mod log_levels;

@@ -25,13 +25,40 @@ pub(super) struct Failure {
     pub(super) retryable: bool,
     /// When it may be, if the collector says so.
     pub(super) retry_after: Option<Duration>,
+    pub(super) too_large: TooLarge,
+    /// Whether the collector has refused it, rather than not been reached.
+    pub(super) refused: bool,
+}
+
+/// Whether a request was not taken because of its size.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum TooLarge {
+    #[default]
+    No,
+    /// The connection broke while the request was sent, as receivers do that read no more than they take. If there
+    /// are several items, smaller requests are tried; else the same one again.
+    IfSeveral,
+    /// The status stands for this and for other failures. Once a smaller request has the same answer, it is meant.
+    IfHalved,
+    Yes,
 }
 
 impl Failure {
     /// The transport did not survive the answer; nor would it the next time.
     pub(super) fn panicked() -> Self {
         let text = "the transport panicked at the collector's answer".to_owned();
-        Self { text, retryable: false, retry_after: None }
+        Self { text, retryable: false, retry_after: None, too_large: TooLarge::No, refused: false }
+    }
+
+    /// Whether smaller requests are the next to be tried. `several` items are in the request, which is `halved` if it is
+    /// a part of one that was not taken.
+    pub(super) fn is_of_size(&self, several: bool, halved: bool) -> bool {
+        match self.too_large {
+            TooLarge::No => false,
+            TooLarge::IfSeveral => several,
+            TooLarge::IfHalved => several || halved,
+            TooLarge::Yes => true,
+        }
     }
 }
 
@@ -104,7 +131,27 @@ pub(super) fn http(
         format!("HTTP status {status}: {said}")
     };
     let retry_after = retry_after.filter(|_| retryable).and_then(|after| delay(after, SystemTime::now()));
-    Err(Failure { text: cut(text), retryable, retry_after })
+    // Go's `http.MaxBytesReader` ends in a 400, and some receivers in a 500.
+    let of_size = status == 413 || matches!(status, 400 | 422 | 500) && speaks_of_size(&text);
+    let too_large = if of_size { TooLarge::Yes } else { TooLarge::No };
+    Err(Failure { text: cut(text), retryable, retry_after, too_large, refused: !retryable })
+}
+
+/// Whether an error speaks of the request's size: receivers have no code of their own for that.
+fn speaks_of_size(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    [
+        "too large",
+        "too big",
+        "larger than",
+        "exceeds",
+        "exceeded the max",
+        "max size",
+        "maximum size",
+        "size limit",
+    ]
+    .iter()
+    .any(|words| text.contains(words))
 }
 
 /// A `Retry-After` header: seconds, or a date.
@@ -134,8 +181,24 @@ pub(super) fn grpc(code: tonic::Code, message: &str, details: &[u8]) -> Failure 
         Code::ResourceExhausted => retry_after.is_some(),
         _ => false,
     };
+    let too_large = match code {
+        Code::ResourceExhausted if !retryable => TooLarge::Yes,
+        Code::OutOfRange
+        | Code::InvalidArgument
+        | Code::FailedPrecondition
+        | Code::Internal
+        | Code::Unknown
+            if speaks_of_size(message) =>
+        {
+            TooLarge::Yes
+        }
+        Code::OutOfRange => TooLarge::IfHalved,
+        _ => TooLarge::No,
+    };
+    let retryable = retryable && too_large != TooLarge::Yes;
     let text = cut(format!("gRPC status {code:?}: {message}"));
-    Failure { text, retryable, retry_after: retry_after.filter(|_| retryable) }
+    let retry_after = retry_after.filter(|_| retryable);
+    Failure { text, retryable, retry_after, too_large, refused: !retryable }
 }
 
 #[cfg(feature = "otlp-grpc")]
@@ -237,5 +300,33 @@ mod tests {
         let exhausted = grpc(Code::ResourceExhausted, "", &status);
         assert_eq!((exhausted.retryable, exhausted.retry_after), (true, Some(Duration::from_millis(2500))));
         assert_eq!(grpc(Code::InvalidArgument, "", &status).retry_after, None);
+    }
+
+    #[test]
+    fn a_request_may_be_too_large() {
+        let of =
+            |status, text: &[u8]| http(status, "text/plain", None, text).expect_err("no success").too_large;
+        assert_eq!(of(413, b""), TooLarge::Yes);
+        assert_eq!(of(400, b"http: request body too large"), TooLarge::Yes);
+        assert_eq!(of(400, b"no such tenant"), TooLarge::No);
+        assert_eq!(of(401, b"token too large"), TooLarge::No);
+        assert_eq!(of(503, b"too large"), TooLarge::No);
+    }
+
+    #[test]
+    #[cfg(feature = "otlp-grpc")]
+    fn a_grpc_request_may_be_too_large() {
+        use tonic::Code;
+        let too_large = "grpc: received message larger than max (5 vs. 4)";
+        let of = |code, message| {
+            let failure = grpc(code, message, &[]);
+            (failure.too_large, failure.retryable)
+        };
+        assert_eq!(of(Code::ResourceExhausted, "quota"), (TooLarge::Yes, false));
+        assert_eq!(of(Code::OutOfRange, "decoded message length too large"), (TooLarge::Yes, false));
+        assert_eq!(of(Code::OutOfRange, ""), (TooLarge::IfHalved, true));
+        assert_eq!(of(Code::InvalidArgument, too_large), (TooLarge::Yes, false));
+        assert_eq!(of(Code::InvalidArgument, "bad"), (TooLarge::No, false));
+        assert_eq!(of(Code::Unavailable, too_large), (TooLarge::No, true));
     }
 }
