@@ -204,6 +204,13 @@ fn sending(encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
     for signal in sent() {
         ConstCounter::new(signal.failures()).encode(failures.encode_family(&[("signal", signal.name())])?)?;
     }
+    let help = "Answers of success that are not those of a collector; the batches count as delivered";
+    let name = "obs_export_unreadable_answers";
+    let mut unreadable = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+    for signal in sent() {
+        ConstCounter::new(signal.unreadable())
+            .encode(unreadable.encode_family(&[("signal", signal.name())])?)?;
+    }
     let help = "When the collector last took a batch, in Unix time; 0 if never";
     let name = "obs_last_export_success_timestamp_seconds";
     let mut success = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;

@@ -44,8 +44,9 @@ impl Reason {
 /// What became of a batch.
 #[derive(Debug)]
 pub(crate) enum Delivery {
-    /// The collector has it, less what it refused; what it remarked, if anything.
-    Taken { refused: u64, remark: String },
+    /// The collector has it, less what it refused; what it remarked, if anything. `unreadable` if its answer is not one
+    /// of a collector, which the remark then shows.
+    Taken { refused: u64, remark: String, unreadable: bool },
     /// The collector refused all of it, for that reason.
     Refused(String),
     /// It was given up, for that reason.
@@ -59,6 +60,8 @@ struct Tally {
     last_success_millis: AtomicU64,
     /// Since when no batch was taken, although there were some; 0 where the last was taken.
     failing_since_millis: AtomicU64,
+    /// Successes whose answer was not one of a collector.
+    unreadable: AtomicU64,
     /// By [`Reason`].
     dropped: [AtomicU64; Reason::ALL.len()],
 }
@@ -70,6 +73,7 @@ impl Tally {
             failures: AtomicU64::new(0),
             last_success_millis: AtomicU64::new(0),
             failing_since_millis: AtomicU64::new(0),
+            unreadable: AtomicU64::new(0),
             dropped: [const { AtomicU64::new(0) }; Reason::ALL.len()],
         }
     }
@@ -149,6 +153,12 @@ impl Signal {
         self.tally().failures.load(Ordering::Relaxed)
     }
 
+    /// Successes whose answer was not one of a collector.
+    #[cfg(feature = "prometheus")]
+    pub(crate) fn unreadable(self) -> u64 {
+        self.tally().unreadable.load(Ordering::Relaxed)
+    }
+
     /// How long batches have failed, if the last one has.
     #[cfg(feature = "health")]
     pub(crate) fn failing_for(self) -> Duration {
@@ -186,6 +196,8 @@ enum Said {
     /// The collector took a batch, and had a remark. What it said may differ each time, and each word about
     /// it may be the next batch: it is said once.
     Remark,
+    /// An answer was not one of a collector.
+    Unreadable,
 }
 
 impl Reporter {
@@ -195,12 +207,13 @@ impl Reporter {
 
     /// Notes what became of the parts of a batch, each with the number of its items.
     pub(crate) fn note(&mut self, parts: impl IntoIterator<Item = (u64, Delivery)>) {
-        let (mut taken, mut refused, mut failed) = (false, 0, 0);
+        let (mut taken, mut refused, mut failed, mut unreadable) = (false, 0, 0, 0);
         let (mut remark, mut refusal, mut failure) = (String::new(), None, None);
         for (items, delivery) in parts {
             match delivery {
-                Delivery::Taken { refused: some, remark: said } => {
+                Delivery::Taken { refused: some, remark: said, unreadable: odd } => {
                     taken = true;
+                    unreadable += u64::from(odd);
                     // A collector can't refuse more than it was sent.
                     refused += some.min(items);
                     if remark.is_empty() {
@@ -219,13 +232,16 @@ impl Reporter {
         }
         self.signal.dropped(Reason::Rejected, refused);
         self.signal.dropped(Reason::Failed, failed);
+        self.signal.tally().unreadable.fetch_add(unreadable, Ordering::Relaxed);
         if taken {
             self.signal.tally().last_success_millis.store(unix_millis(), Ordering::Relaxed);
         }
         self.last = match (failure, refusal) {
             (Some(error), _) => self.lost(&error),
             (None, Some(error)) if !taken => self.lost(&error),
-            (None, refusal) if taken => self.taken(refused, refusal.as_deref().unwrap_or(&remark)),
+            (None, refusal) if taken => {
+                self.taken(refused, refusal.as_deref().unwrap_or(&remark), unreadable > 0)
+            }
             (None, _) => return,
         };
     }
@@ -235,7 +251,7 @@ impl Reporter {
         self.signal.dropped(Reason::Shutdown, items);
     }
 
-    fn taken(&self, refused: u64, remark: &str) -> Said {
+    fn taken(&self, refused: u64, remark: &str, unreadable: bool) -> Said {
         let Self { signal, to: endpoint, last } = self;
         signal.tally().failing_since_millis.store(0, Ordering::Relaxed);
         if *last == Said::Lost {
@@ -243,6 +259,19 @@ impl Reporter {
         }
         if refused == 0 && remark.is_empty() {
             return Said::Nothing;
+        }
+        if unreadable && refused == 0 {
+            if *last != Said::Unreadable {
+                tracing::warn!(
+                    target: TARGET,
+                    endpoint,
+                    answer = remark,
+                    "a success without a collector's answer: {} count as delivered, and may not be; such answers are \
+                     counted in obs_export_unreadable_answers_total",
+                    signal.items()
+                );
+            }
+            return Said::Unreadable;
         }
         if *last == Said::Remark {
             return Said::Remark;

@@ -120,7 +120,7 @@ impl<E: SpanExporter> Sink<SpanData> for ToExporter<E> {
     fn export(&mut self, batch: Vec<SpanData>) -> Vec<(u64, Delivery)> {
         let items = batch.len() as u64;
         let delivery = match block_on(self.0.export(batch)) {
-            Ok(()) => Delivery::Taken { refused: 0, remark: String::new() },
+            Ok(()) => Delivery::Taken { refused: 0, remark: String::new(), unreadable: false },
             Err(error) => Delivery::Lost(error.to_string()),
         };
         vec![(items, delivery)]

@@ -181,7 +181,7 @@ fn what_was_emitted_is_what_was_taken_and_what_was_dropped() {
         .collect();
     let warnings: Vec<&String> =
         said.iter().filter(|(level, _)| level == "WARN").map(|(_, text)| text).collect();
-    let expected = ["refused", "too old", "HTTP status 400: busy"];
+    let expected = ["refused", "a success without a collector's answer", "too old", "HTTP status 400: busy"];
     assert_eq!(warnings.len(), expected.len(), "once for each change: {said:#?}");
     for (warning, expected) in warnings.iter().zip(expected) {
         assert!(warning.contains(expected), "{warning}: {expected}");

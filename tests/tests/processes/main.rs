@@ -18,4 +18,5 @@ mod metrics_push;
 mod no_exporter;
 mod profiles_http;
 mod short_threads;
+mod strange_answers;
 mod teardown;

@@ -13,8 +13,42 @@ const MAX_TEXT_BYTES: usize = 1024;
 pub(super) struct Answer {
     /// So many of its items were not.
     pub(super) refused: u64,
-    /// What the collector says about it; empty if nothing.
+    /// What the collector says about it, or what is wrong with the answer; empty if nothing.
     pub(super) remark: String,
+    /// The answer is not the message that a collector sends.
+    pub(super) unreadable: bool,
+}
+
+/// The body of an answer.
+pub(super) struct Body<'a> {
+    pub(super) content_type: &'a str,
+    pub(super) bytes: &'a [u8],
+    /// Why it ends before its end, if it does.
+    pub(super) broken: Option<String>,
+}
+
+impl Body<'_> {
+    /// Whether it is said to be protobuf, or nothing is said.
+    fn is_protobuf(&self) -> bool {
+        let essence = self.content_type.split(';').next().unwrap_or_default().trim();
+        ["", "application/x-protobuf", "application/protobuf", "application/grpc"]
+            .iter()
+            .any(|known| essence.eq_ignore_ascii_case(known))
+    }
+
+    /// Its content type and its first bytes.
+    fn shown(&self) -> String {
+        const SHOWN_BYTES: usize = 80;
+        let Self { content_type, bytes, broken } = self;
+        let start = String::from_utf8_lossy(&bytes[..bytes.len().min(SHOWN_BYTES)]);
+        let mut text =
+            format!("content type {content_type:?}, {} bytes that begin with {start:?}", bytes.len());
+        if let Some(error) = broken {
+            text.push_str(", and it breaks off: ");
+            text.push_str(error);
+        }
+        text
+    }
 }
 
 /// A request was not taken.
@@ -100,30 +134,31 @@ struct RetryDelay {
 
 /// Reads the message that says a request was taken.
 ///
-/// One that can't be read says nothing: some receivers answer in JSON, whatever they were asked in. The
-/// responses of the three signals differ in the names of their fields alone.
-pub(super) fn taken(message: &[u8]) -> Answer {
-    let response = ExportTraceServiceResponse::decode(message).unwrap_or_default();
-    let partial = response.partial_success.unwrap_or_default();
-    Answer { refused: u64::try_from(partial.rejected_spans).unwrap_or(0), remark: cut(partial.error_message) }
+/// One that can't be read leaves the request taken, because the status says so: some receivers answer in JSON, and some
+/// proxies in HTML for a receiver that is not there. The responses of the three signals differ in the names of their
+/// fields alone.
+pub(super) fn taken(body: &Body<'_>) -> Answer {
+    let response = ExportTraceServiceResponse::decode(body.bytes);
+    match response {
+        Ok(response) if body.is_protobuf() && body.broken.is_none() => {
+            let partial = response.partial_success.unwrap_or_default();
+            let refused = u64::try_from(partial.rejected_spans).unwrap_or(0);
+            Answer { refused, remark: cut(partial.error_message), unreadable: false }
+        }
+        _ => Answer { refused: 0, remark: cut(body.shown()), unreadable: true },
+    }
 }
 
 /// Reads an HTTP answer.
-pub(super) fn http(
-    status: u16,
-    content_type: &str,
-    retry_after: Option<&str>,
-    body: &[u8],
-) -> Result<Answer, Failure> {
-    let protobuf = content_type.is_empty() || content_type.starts_with("application/x-protobuf");
+pub(super) fn http(status: u16, retry_after: Option<&str>, body: &Body<'_>) -> Result<Answer, Failure> {
     if (200..300).contains(&status) {
-        return Ok(if protobuf { taken(body) } else { Answer::default() });
+        return Ok(taken(body));
     }
     let retryable = matches!(status, 429 | 502 | 503 | 504);
-    let said = if protobuf {
-        RpcStatus::decode(body).map(|status| status.message).unwrap_or_default()
+    let said = if body.is_protobuf() {
+        RpcStatus::decode(body.bytes).map(|status| status.message).unwrap_or_default()
     } else {
-        String::from_utf8_lossy(body).trim().to_owned()
+        String::from_utf8_lossy(body.bytes).trim().to_owned()
     };
     let text = if said.is_empty() {
         format!("HTTP status {status}")
@@ -222,22 +257,48 @@ mod tests {
 
     const PROTOBUF: &str = "application/x-protobuf";
 
+    fn http(
+        status: u16,
+        content_type: &str,
+        retry_after: Option<&str>,
+        bytes: &[u8],
+    ) -> Result<Answer, Failure> {
+        super::http(status, retry_after, &Body { content_type, bytes, broken: None })
+    }
+
     #[test]
     fn a_success_says_how_much_was_refused_if_it_can_be_read() {
         let partial_success =
             Some(ExportTracePartialSuccess { rejected_spans: 3, error_message: "too old".to_owned() });
         let body = ExportTraceServiceResponse { partial_success }.encode_to_vec();
-        let expected = Answer { refused: 3, remark: "too old".to_owned() };
-        assert_eq!(http(200, PROTOBUF, None, &body), Ok(expected));
-        for (content_type, body) in [
-            (PROTOBUF, &b""[..]),
-            (PROTOBUF, b"{\"partialSuccess\":{}}"),
-            ("application/json", b"{\"partialSuccess\":{\"rejectedSpans\":\"3\"}}"),
-            ("text/html", b"<html>"),
-            ("", b"\xff\xff\xff"),
-        ] {
-            assert_eq!(http(200, content_type, None, body), Ok(Answer::default()), "{content_type}");
+        let expected = Answer { refused: 3, remark: "too old".to_owned(), unreadable: false };
+        for content_type in [PROTOBUF, "Application/X-Protobuf; charset=utf-8", ""] {
+            assert_eq!(http(200, content_type, None, &body).as_ref(), Ok(&expected), "{content_type}");
+            assert_eq!(http(204, content_type, None, b""), Ok(Answer::default()), "{content_type}");
         }
+    }
+
+    #[test]
+    fn a_success_without_a_collectors_answer_is_taken_and_remarked_on() {
+        let partial_success =
+            Some(ExportTracePartialSuccess { rejected_spans: 3, error_message: "too old".to_owned() });
+        let cut_off = &ExportTraceServiceResponse { partial_success }.encode_to_vec()[..7];
+        for (content_type, bytes, shown) in [
+            (PROTOBUF, &b"{\"partialSuccess\":{}}"[..], "partialSuccess"),
+            ("application/json", b"{\"partialSuccess\":{\"rejectedSpans\":\"3\"}}", "application/json"),
+            ("text/html", b"<html>", "<html>"),
+            ("text/html; charset=utf-8", b"", "text/html; charset=utf-8"),
+            ("", b"\xff\xff\xff", "3 bytes"),
+            ("", b"<!DOCTYPE html>", "<!DOCTYPE"),
+            (PROTOBUF, cut_off, "7 bytes"),
+        ] {
+            let answer = http(200, content_type, None, bytes).expect("a success");
+            assert!(answer.unreadable && answer.refused == 0 && answer.remark.contains(shown), "{answer:?}");
+        }
+        let broken = Some("unexpected end".to_owned());
+        let answer =
+            super::http(200, None, &Body { content_type: PROTOBUF, bytes: b"", broken }).expect("a success");
+        assert!(answer.unreadable && answer.remark.ends_with("breaks off: unexpected end"), "{answer:?}");
     }
 
     #[test]

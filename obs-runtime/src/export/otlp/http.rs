@@ -2,6 +2,7 @@
 //! starved by it, or starve it.
 
 use super::answer::{self, Answer, Failure, TooLarge};
+use super::resolve::OneLookup;
 use super::{OtlpCompression, Target, Transport};
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -11,6 +12,7 @@ use std::error::Error;
 use std::io::{ErrorKind, Read, Write};
 use std::time::Duration;
 use ureq::Agent;
+use ureq::unversioned::transport::DefaultConnector;
 
 /// A connection that breaks under a smaller request has not done so because of its size.
 const MIN_LARGE_BYTES: usize = 64 * 1024;
@@ -42,7 +44,8 @@ impl Http {
         if gzip {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
-        Ok(Self { agent: config.build().into(), url: target.url.clone(), headers, gzip })
+        let agent = Agent::with_parts(config.build(), DefaultConnector::default(), OneLookup::by_system());
+        Ok(Self { agent, url: target.url.clone(), headers, gzip })
     }
 
     fn request<'a>(&self, body: &'a [u8], timeout: Duration) -> Request<&'a [u8]> {
@@ -71,10 +74,11 @@ impl Transport for Http {
         let (parts, body) = response.into_parts();
         let header = |name| parts.headers.get(name).and_then(|value| value.to_str().ok());
         let mut read = Vec::new();
-        // The status has told already what became of the request: what is missing is missing.
-        let _ = body.into_reader().take(MAX_ANSWER_BYTES).read_to_end(&mut read);
+        // The status has told already what became of the request: an answer that breaks off is only remarked on.
+        let broken = body.into_reader().take(MAX_ANSWER_BYTES).read_to_end(&mut read).err();
         let content_type = header(CONTENT_TYPE).unwrap_or_default();
-        answer::http(parts.status.as_u16(), content_type, header(RETRY_AFTER), &read)
+        let body = answer::Body { content_type, bytes: &read, broken: broken.map(|error| error.to_string()) };
+        answer::http(parts.status.as_u16(), header(RETRY_AFTER), &body)
     }
 }
 

@@ -7,6 +7,7 @@ mod batch;
 #[cfg(feature = "otlp-grpc")]
 mod grpc;
 mod http;
+mod resolve;
 mod retry;
 mod target;
 #[cfg(feature = "otlp-tls")]
@@ -71,7 +72,7 @@ impl Client {
                 sent.unwrap_or_else(|_| Err(Failure::panicked()))
             };
             let delivery = match self.retry.run(&mut retry::Clock, &mut attempt, send) {
-                Ok(Answer { refused, remark }) => Delivery::Taken { refused, remark },
+                Ok(Answer { refused, remark, unreadable }) => Delivery::Taken { refused, remark, unreadable },
                 Err(failure) if attempt.several && attempt.is_of_size(&failure) => {
                     let middle = part.start + part.len() / 2;
                     attempt.halved = true;
