@@ -81,6 +81,8 @@ mod local;
 mod log;
 pub mod log_level;
 mod outcome;
+#[cfg(any(feature = "log", feature = "otlp"))]
+mod overflow;
 mod panics;
 #[cfg(feature = "profile")]
 pub mod profile;

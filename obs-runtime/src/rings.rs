@@ -1,4 +1,4 @@
-//! Bounded rings between threads: one for each thread that writes, emptied by one that reads.
+//! Rings between threads: one for each thread that writes, emptied by one that reads.
 //!
 //! A thread that ends gives its ring to the next that starts, so there are never more rings than there
 //! were threads at once, whether or not the reader gets to empty them.
@@ -33,6 +33,15 @@ impl<W: 'static, R> Rings<W, R> {
     /// Empties every ring.
     pub(crate) fn read(&self, read: impl FnMut(&mut R)) {
         lock(&self.read).iter_mut().for_each(read);
+    }
+
+    /// Has the next reading begin with the ring behind the one that this began with.
+    #[cfg(feature = "otlp")]
+    pub(crate) fn rotate(&self) {
+        let mut read = lock(&self.read);
+        if !read.is_empty() {
+            read.rotate_left(1);
+        }
     }
 
     /// A ring for this thread, until that is dropped.

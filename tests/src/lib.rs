@@ -7,6 +7,7 @@
 
 pub mod pprof;
 pub mod process;
+pub mod receiver;
 
 use opentelemetry::{Key, Value};
 use opentelemetry_sdk::error::OTelSdkResult;
@@ -290,6 +291,24 @@ pub fn scrape() -> Scrape {
 }
 
 /// Some of the metrics: parsing all that a process has takes a while.
+/// The sum of all series of a counter or gauge with these labels.
+///
+/// # Panics
+/// If there is none.
+#[must_use]
+pub fn total(metric: &str, labels: &[(&str, &str)]) -> f64 {
+    let matches = |sample: &prometheus_parse::Sample| {
+        sample.metric == metric && labels.iter().all(|(key, value)| sample.labels.get(key) == Some(*value))
+    };
+    let samples: Vec<_> = scrape().samples.into_iter().filter(matches).collect();
+    assert!(!samples.is_empty(), "{metric} with {labels:?}");
+    let value = |sample: prometheus_parse::Sample| match sample.value {
+        Sample::Counter(value) | Sample::Gauge(value) => value,
+        other => panic!("{metric}: {other:?}"),
+    };
+    samples.into_iter().map(value).sum()
+}
+
 fn scrape_of(wanted: impl Fn(&str) -> bool) -> Scrape {
     let text = obs_runtime::metrics::encode(obs_runtime::metrics::TextFormat::Prometheus);
     let lines = text.lines().filter(|line| line.starts_with('#') || wanted(line));

@@ -179,16 +179,37 @@ fn counter(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u
 #[cfg(feature = "otlp")]
 fn sending(encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
     use super::delivery::Signal;
-    counter(encoder, "obs_spans_dropped", "Sampled spans that were not exported", Signal::Traces.dropped(0))?;
-    let help = "Log records that were not sent to the collector; their lines are elsewhere";
-    counter(encoder, "obs_log_records_dropped", help, Signal::Logs.dropped(0))?;
-    let help = "Metric points that were not sent to the collector; their values are still here";
-    counter(encoder, "obs_metric_points_dropped", help, Signal::Metrics.dropped(0))?;
+    let counters = [
+        (Signal::Traces, "obs_spans_dropped", "Sampled spans that were not exported"),
+        (
+            Signal::Logs,
+            "obs_log_records_dropped",
+            "Log records that were not sent to the collector; their lines are elsewhere",
+        ),
+        (
+            Signal::Metrics,
+            "obs_metric_points_dropped",
+            "Metric points that were not sent to the collector; their values are still here",
+        ),
+    ];
+    for (signal, name, help) in counters {
+        let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for (reason, count) in signal.drops() {
+            ConstCounter::new(count).encode(metric.encode_family(&[("reason", reason)])?)?;
+        }
+    }
     let sent = || Signal::ALL.into_iter().filter(|signal| signal.sending());
     let help = "Batches that the collector did not take";
     let mut failures = encoder.encode_descriptor("obs_export_failures", help, None, MetricType::Counter)?;
     for signal in sent() {
         ConstCounter::new(signal.failures()).encode(failures.encode_family(&[("signal", signal.name())])?)?;
+    }
+    let help = "Answers of success that are not those of a collector; the batches count as delivered";
+    let name = "obs_export_unreadable_answers";
+    let mut unreadable = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+    for signal in sent() {
+        ConstCounter::new(signal.unreadable())
+            .encode(unreadable.encode_family(&[("signal", signal.name())])?)?;
     }
     let help = "When the collector last took a batch, in Unix time; 0 if never";
     let name = "obs_last_export_success_timestamp_seconds";

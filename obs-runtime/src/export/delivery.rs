@@ -15,11 +15,40 @@ pub(crate) enum Signal {
     Metrics,
 }
 
+/// Why an item was dropped, as the label `reason` says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// The buffer of the thread that made it was at its limit, or there was no memory.
+    Buffer,
+    /// The exporter's queue was full. Buffers hold what the queue has no room for, so none is dropped here today.
+    #[allow(dead_code, reason = "a series at zero")]
+    Queue,
+    /// The collector refused it.
+    Rejected,
+    /// It was not delivered.
+    Failed,
+    /// It came after the end of the runtime.
+    Shutdown,
+}
+
+impl Reason {
+    pub(crate) const ALL: [(Self, &str); 5] = [
+        (Self::Buffer, "buffer"),
+        (Self::Queue, "queue"),
+        (Self::Rejected, "rejected"),
+        (Self::Failed, "failed"),
+        (Self::Shutdown, "shutdown"),
+    ];
+}
+
 /// What became of a batch.
 #[derive(Debug)]
 pub(crate) enum Delivery {
-    /// The collector has it, less what it refused; what it remarked, if anything.
-    Taken { refused: u64, remark: String },
+    /// The collector has it, less what it refused; what it remarked, if anything. `unreadable` if its answer is not one
+    /// of a collector, which the remark then shows.
+    Taken { refused: u64, remark: String, unreadable: bool },
+    /// The collector refused all of it, for that reason.
+    Refused(String),
     /// It was given up, for that reason.
     Lost(String),
 }
@@ -31,7 +60,10 @@ struct Tally {
     last_success_millis: AtomicU64,
     /// Since when no batch was taken, although there were some; 0 where the last was taken.
     failing_since_millis: AtomicU64,
-    dropped: AtomicU64,
+    /// Successes whose answer was not one of a collector.
+    unreadable: AtomicU64,
+    /// By [`Reason`].
+    dropped: [AtomicU64; Reason::ALL.len()],
 }
 
 impl Tally {
@@ -41,7 +73,8 @@ impl Tally {
             failures: AtomicU64::new(0),
             last_success_millis: AtomicU64::new(0),
             failing_since_millis: AtomicU64::new(0),
-            dropped: AtomicU64::new(0),
+            unreadable: AtomicU64::new(0),
+            dropped: [const { AtomicU64::new(0) }; Reason::ALL.len()],
         }
     }
 }
@@ -102,17 +135,28 @@ impl Signal {
         self.tally().sending.load(Ordering::Relaxed)
     }
 
-    /// Counts items that are lost; returns how many have been.
-    pub(crate) fn dropped(self, more: u64) -> u64 {
-        match self {
-            Self::Traces => crate::trace::dropped(more),
-            _ => self.tally().dropped.fetch_add(more, Ordering::Relaxed) + more,
-        }
+    /// Counts items that are lost.
+    pub(crate) fn dropped(self, reason: Reason, items: u64) {
+        self.tally().dropped[reason as usize].fetch_add(items, Ordering::Relaxed);
+    }
+
+    /// The number of items lost for each reason.
+    #[cfg(feature = "prometheus")]
+    pub(crate) fn drops(self) -> impl Iterator<Item = (&'static str, u64)> {
+        Reason::ALL.into_iter().map(move |(reason, label)| {
+            (label, self.tally().dropped[reason as usize].load(Ordering::Relaxed))
+        })
     }
 
     /// Batches that were not taken.
     pub(crate) fn failures(self) -> u64 {
         self.tally().failures.load(Ordering::Relaxed)
+    }
+
+    /// Successes whose answer was not one of a collector.
+    #[cfg(feature = "prometheus")]
+    pub(crate) fn unreadable(self) -> u64 {
+        self.tally().unreadable.load(Ordering::Relaxed)
     }
 
     /// How long batches have failed, if the last one has.
@@ -152,6 +196,8 @@ enum Said {
     /// The collector took a batch, and had a remark. What it said may differ each time, and each word about
     /// it may be the next batch: it is said once.
     Remark,
+    /// An answer was not one of a collector.
+    Unreadable,
 }
 
 impl Reporter {
@@ -159,32 +205,73 @@ impl Reporter {
         Self { signal, to, last: Said::Nothing }
     }
 
-    /// Notes what became of a batch of so many items.
-    pub(crate) fn note(&mut self, items: u64, delivery: Delivery) {
-        let said = match delivery {
-            Delivery::Taken { refused, remark } => self.taken(items, refused, &remark),
-            Delivery::Lost(error) => self.lost(items, &error),
+    /// Notes what became of the parts of a batch, each with the number of its items.
+    pub(crate) fn note(&mut self, parts: impl IntoIterator<Item = (u64, Delivery)>) {
+        let (mut taken, mut refused, mut failed, mut unreadable) = (false, 0, 0, 0);
+        let (mut remark, mut refusal, mut failure) = (String::new(), None, None);
+        for (items, delivery) in parts {
+            match delivery {
+                Delivery::Taken { refused: some, remark: said, unreadable: odd } => {
+                    taken = true;
+                    unreadable += u64::from(odd);
+                    // A collector can't refuse more than it was sent.
+                    refused += some.min(items);
+                    if remark.is_empty() {
+                        remark = said;
+                    }
+                }
+                Delivery::Refused(error) => {
+                    refused += items;
+                    refusal = Some(error);
+                }
+                Delivery::Lost(error) => {
+                    failed += items;
+                    failure = Some(error);
+                }
+            }
+        }
+        self.signal.dropped(Reason::Rejected, refused);
+        self.signal.dropped(Reason::Failed, failed);
+        self.signal.tally().unreadable.fetch_add(unreadable, Ordering::Relaxed);
+        if taken {
+            self.signal.tally().last_success_millis.store(unix_millis(), Ordering::Relaxed);
+        }
+        self.last = match (failure, refusal) {
+            (Some(error), _) => self.lost(&error),
+            (None, Some(error)) if !taken => self.lost(&error),
+            (None, refusal) if taken => {
+                self.taken(refused, refusal.as_deref().unwrap_or(&remark), unreadable > 0)
+            }
+            (None, _) => return,
         };
-        self.last = said;
     }
 
     /// Counts items that are not sent any more.
     pub(crate) fn count_dropped(&self, items: u64) {
-        self.signal.dropped(items);
+        self.signal.dropped(Reason::Shutdown, items);
     }
 
-    fn taken(&self, items: u64, refused: u64, remark: &str) -> Said {
+    fn taken(&self, refused: u64, remark: &str, unreadable: bool) -> Said {
         let Self { signal, to: endpoint, last } = self;
-        signal.tally().last_success_millis.store(unix_millis(), Ordering::Relaxed);
         signal.tally().failing_since_millis.store(0, Ordering::Relaxed);
         if *last == Said::Lost {
             tracing::info!(target: TARGET, endpoint, "{} are exported again", signal.items());
         }
-        // A collector can't refuse more than it was sent.
-        let refused = refused.min(items);
-        signal.dropped(refused);
         if refused == 0 && remark.is_empty() {
             return Said::Nothing;
+        }
+        if unreadable && refused == 0 {
+            if *last != Said::Unreadable {
+                tracing::warn!(
+                    target: TARGET,
+                    endpoint,
+                    answer = remark,
+                    "a success without a collector's answer: {} count as delivered, and may not be; such answers are \
+                     counted in obs_export_unreadable_answers_total",
+                    signal.items()
+                );
+            }
+            return Said::Unreadable;
         }
         if *last == Said::Remark {
             return Said::Remark;
@@ -205,12 +292,11 @@ impl Reporter {
         Said::Remark
     }
 
-    fn lost(&self, items: u64, error: &str) -> Said {
+    fn lost(&self, error: &str) -> Said {
         let Self { signal, to: endpoint, last } = self;
         signal.tally().failures.fetch_add(1, Ordering::Relaxed);
         let since = &signal.tally().failing_since_millis;
         let _ = since.compare_exchange(0, unix_millis(), Ordering::Relaxed, Ordering::Relaxed);
-        signal.dropped(items);
         if *last != Said::Lost {
             tracing::warn!(
                 target: TARGET,

@@ -1,13 +1,12 @@
 //! Log lines by OTLP: the JSON of each line, read back into the record that it says.
 
 use super::delivery::{Delivery, Signal};
-use super::otlp::{Client, ResourceMessage};
+use super::otlp::{Batch, Client, ITEM, RESOURCE, ResourceMessage, SCOPE};
 use super::pipeline::{Batching, Flush, Names, Pipeline, Sink, Source};
 use crate::clock::Anchor;
 use crate::context::unescape;
 use crate::log::records;
 use crate::trace::limits;
-use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs, SeverityNumber};
@@ -28,10 +27,7 @@ pub(crate) const BATCHING: Batching =
 /// Starts both threads.
 pub(crate) fn start(sink: ToCollector, to: String, batching: Batching) -> io::Result<()> {
     let names = Names { signal: Signal::Logs, collector: "obs-records", exporter: "obs-export-logs" };
-    let source = || {
-        records::start(thread::current());
-        Lines(Anchor::NONE)
-    };
+    let source = || Lines { reader: records::Reader::start(thread::current()), anchor: Anchor::NONE };
     let _ = PIPELINE.set(Pipeline::start(&names, source, Box::new(sink), to, batching)?);
     Ok(())
 }
@@ -47,21 +43,23 @@ struct Record {
     record: LogRecord,
 }
 
-/// What the threads have left in their rings.
-struct Lines(Anchor);
+/// The lines in the threads' buffers.
+struct Lines {
+    reader: records::Reader,
+    anchor: Anchor,
+}
 
 impl Source<Record> for Lines {
-    fn collect(&mut self, room: usize, into: &mut VecDeque<Record>) -> u64 {
-        let mut left_out = records::take_dropped();
-        let until = into.len() + room;
-        records::take(|ticks, line| {
-            if into.len() < until {
-                into.push_back(record(line, self.0.unix_nanos(ticks)));
-            } else {
-                left_out += 1;
-            }
-        });
-        left_out
+    fn collect(&mut self, room: usize, into: &mut VecDeque<Record>) {
+        self.reader.take(room, |ticks, line| into.push_back(record(line, self.anchor.unix_nanos(ticks))));
+    }
+
+    fn mark(&mut self) {
+        self.reader.mark();
+    }
+
+    fn reached(&self) -> bool {
+        self.reader.reached()
     }
 }
 
@@ -72,23 +70,25 @@ pub(crate) struct ToCollector {
 }
 
 impl Sink<Record> for ToCollector {
-    fn export(&mut self, batch: Vec<Record>) -> Delivery {
+    fn export(&mut self, batch: Vec<Record>) -> Vec<(u64, Delivery)> {
         let mut by_scope: BTreeMap<String, Vec<LogRecord>> = BTreeMap::new();
         for Record { target, record } in batch {
             by_scope.entry(target).or_default().push(record);
         }
-        let scope_logs = by_scope.into_iter().map(|(target, log_records)| ScopeLogs {
-            scope: Some(InstrumentationScope { name: target, ..Default::default() }),
-            log_records,
-            ..Default::default()
-        });
-        let attributes = self.resource.attributes.0.clone();
-        let resource_logs = ResourceLogs {
-            resource: Some(Resource { attributes, ..Default::default() }),
-            scope_logs: scope_logs.collect(),
+        let resource = ResourceLogs {
+            resource: Some(Resource { attributes: self.resource.attributes.0.clone(), ..Default::default() }),
+            scope_logs: Vec::new(),
             schema_url: self.resource.schema_url.clone().unwrap_or_default(),
         };
-        self.client.deliver(ExportLogsServiceRequest { resource_logs: vec![resource_logs] }.encode_to_vec())
+        let mut batch = Batch::default();
+        let resource = batch.header(RESOURCE, resource.encode_to_vec());
+        for (target, records) in by_scope {
+            let scope = Some(InstrumentationScope { name: target, ..Default::default() });
+            let scope = batch.header(SCOPE, ScopeLogs { scope, ..Default::default() }.encode_to_vec());
+            batch.within(&[resource, scope]);
+            records.iter().for_each(|record| batch.item(ITEM, record));
+        }
+        self.client.deliver(&batch)
     }
 }
 

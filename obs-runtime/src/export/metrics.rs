@@ -4,12 +4,11 @@ use super::delivery::{Delivery, Reporter, Signal};
 use super::exemplars;
 use super::families::{Durations, Namesakes, families, names};
 use super::labels::SeriesLabels;
-use super::otlp::{Client, ResourceMessage};
+use super::otlp::{Batch, Client, ITEM, RESOURCE, ResourceMessage, SCOPE};
 use super::pipeline::{Flush, quiet};
 use super::prometheus::encode_registry;
 use super::registered;
 use crate::store::snapshot;
-use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
 use opentelemetry_proto::tonic::metrics::v1::exemplar::Value as ExemplarValue;
@@ -22,6 +21,7 @@ use opentelemetry_proto::tonic::metrics::v1::{
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message;
 use std::io;
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -93,27 +93,64 @@ impl Push {
     fn push(&mut self) {
         let pushed = catch_unwind(AssertUnwindSafe(|| self.send()));
         if pushed.is_err() {
-            self.reporter.note(0, Delivery::Lost("a metric of the application panicked".to_owned()));
+            let lost = Delivery::Lost("a metric of the application panicked".to_owned());
+            self.reporter.note([(0, lost)]);
         }
     }
 
     fn send(&mut self) {
         let metrics = metrics(Moment { start: self.start, now: unix_nanos() });
-        let points = metrics.iter().map(points).sum();
         let scope = InstrumentationScope {
             name: "obs_runtime".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             ..InstrumentationScope::default()
         };
         let resource = &self.sender.resource;
-        let resource_metrics = ResourceMetrics {
+        let resource = ResourceMetrics {
             resource: Some(Resource { attributes: resource.attributes.0.clone(), ..Resource::default() }),
-            scope_metrics: vec![ScopeMetrics { scope: Some(scope), metrics, ..ScopeMetrics::default() }],
+            scope_metrics: Vec::new(),
             schema_url: resource.schema_url.clone().unwrap_or_default(),
         };
-        let request = ExportMetricsServiceRequest { resource_metrics: vec![resource_metrics] };
-        self.reporter.note(points, self.sender.client.deliver(request.encode_to_vec()));
+        let scope = ScopeMetrics { scope: Some(scope), ..ScopeMetrics::default() };
+        self.reporter.note(self.sender.client.deliver(&batch_of(&resource, &scope, metrics)));
     }
+}
+
+/// A batch of the metrics' points.
+fn batch_of(resource: &ResourceMetrics, scope: &ScopeMetrics, metrics: Vec<Metric>) -> Batch {
+    /// The field number of the points in a metric's data, of whichever kind.
+    const POINT: u8 = 1;
+    let mut batch = Batch::default();
+    let resource = batch.header(RESOURCE, resource.encode_to_vec());
+    let scope = batch.header(SCOPE, scope.encode_to_vec());
+    for mut metric in metrics {
+        let Some(data) = metric.data.take() else { continue };
+        let metric = batch.header(ITEM, metric.encode_to_vec());
+        let within = |batch: &mut Batch, field: u8, data: Vec<u8>| {
+            let data = batch.header(field, data);
+            batch.within(&[resource, scope, metric, data]);
+        };
+        match data {
+            Data::Gauge(mut gauge) => {
+                let points = mem::take(&mut gauge.data_points);
+                within(&mut batch, 5, gauge.encode_to_vec());
+                points.iter().for_each(|point| batch.item(POINT, point));
+            }
+            Data::Sum(mut sum) => {
+                let points = mem::take(&mut sum.data_points);
+                within(&mut batch, 7, sum.encode_to_vec());
+                points.iter().for_each(|point| batch.item(POINT, point));
+            }
+            Data::Histogram(mut histogram) => {
+                let points = mem::take(&mut histogram.data_points);
+                within(&mut batch, 9, histogram.encode_to_vec());
+                points.iter().for_each(|point| batch.item(POINT, point));
+            }
+            // The runtime makes none of the other kinds.
+            _ => {}
+        }
+    }
+    batch
 }
 
 fn unix_nanos() -> u64 {
@@ -257,21 +294,13 @@ pub(super) fn sum(data_points: Vec<NumberDataPoint>, is_monotonic: bool) -> Data
     Data::Sum(Sum { data_points, aggregation_temporality, is_monotonic })
 }
 
-fn points(metric: &Metric) -> u64 {
-    let points = match &metric.data {
-        Some(Data::Sum(sum)) => sum.data_points.len(),
-        Some(Data::Histogram(histogram)) => histogram.data_points.len(),
-        Some(Data::Gauge(gauge)) => gauge.data_points.len(),
-        _ => 0,
-    };
-    points as u64
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::export::prometheus::TextFormat;
     use crate::export::store_text::tests::{encoded, random_snapshot};
+
+    use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 
     /// What a point says, whichever its kind: the texts of its labels, bounds, counts or value, and sum.
     type Said = (Vec<String>, Vec<f64>, Vec<u64>, Option<f64>);
@@ -313,5 +342,26 @@ mod tests {
         for (sent, shown) in sent.iter().flatten().zip(shown.iter().flatten()) {
             assert_eq!(sent, shown);
         }
+    }
+
+    #[test]
+    fn points_of_all_kinds_are_encoded_with_what_is_around_them() {
+        let moment = Moment { start: 1, now: 2 };
+        let snapshot = random_snapshot(&mut fastrand::Rng::with_seed(3));
+        let families = families(&snapshot);
+        let metrics: Vec<Metric> = families
+            .into_iter()
+            .flat_map(|(stem, functions)| of_family(stem, &functions, moment))
+            .filter(|metric| !said(metric.clone()).is_empty())
+            .collect();
+        let resource = ResourceMetrics { schema_url: "r".to_owned(), ..ResourceMetrics::default() };
+        let scope = ScopeMetrics { schema_url: "s".to_owned(), ..ScopeMetrics::default() };
+        let batch = batch_of(&resource, &scope, metrics.clone());
+        assert_eq!(batch.len(), metrics.iter().cloned().map(said).map(|points| points.len()).sum::<usize>());
+        let request =
+            ExportMetricsServiceRequest::decode(&batch.request(0..batch.len())[..]).expect("protobuf");
+        let scope_metrics = vec![ScopeMetrics { metrics, ..scope }];
+        let expected = vec![ResourceMetrics { scope_metrics, ..resource }];
+        assert_eq!(request.resource_metrics, expected);
     }
 }

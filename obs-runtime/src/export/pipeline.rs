@@ -1,6 +1,6 @@
 //! The way of one signal's items out of the process: one thread collects them, another hands them on
-//! in batches. A dead collector holds up the second alone; what then does not fit the queue is dropped
-//! and counted.
+//! in batches. A dead collector holds up the second alone; what then does not fit the queue stays in the
+//! buffers of the threads that made it.
 
 use super::delivery::{Delivery, Reporter, Signal};
 use crate::busy::{self, Busy};
@@ -29,13 +29,20 @@ pub(crate) struct Batching {
 
 /// Where items come from.
 pub(crate) trait Source<T> {
-    /// Appends what there is, up to `room` items, and drops the rest. Returns how many those were.
-    fn collect(&mut self, room: usize, into: &mut VecDeque<T>) -> u64;
+    /// Appends what there is, up to `room` items. The rest stays where it is.
+    fn collect(&mut self, room: usize, into: &mut VecDeque<T>);
+
+    /// Notes what there is now.
+    fn mark(&mut self);
+
+    /// Whether all that there was at the last mark has been collected.
+    fn reached(&self) -> bool;
 }
 
 /// Where batches go. May take its time.
 pub(crate) trait Sink<T>: Send {
-    fn export(&mut self, batch: Vec<T>) -> Delivery;
+    /// Returns what became of the parts of the batch, each with the number of its items.
+    fn export(&mut self, batch: Vec<T>) -> Vec<(u64, Delivery)>;
 
     /// Sends on whatever it holds back.
     fn flush(&mut self) {}
@@ -93,13 +100,14 @@ impl Pipeline {
             let source = source();
             drop(ready);
             Collector {
-                signal,
                 batching,
                 source,
                 work,
                 pending: VecDeque::new(),
                 accepted: 0,
                 handed_over: 0,
+                unmarked: Vec::new(),
+                marked: Vec::new(),
                 flushes: VecDeque::new(),
             }
             .run(&asked);
@@ -132,7 +140,6 @@ pub(super) fn quiet() -> (ContextGuard, Busy) {
 }
 
 struct Collector<T, S> {
-    signal: Signal,
     batching: Batching,
     source: S,
     work: SyncSender<Work<T>>,
@@ -141,7 +148,11 @@ struct Collector<T, S> {
     accepted: u64,
     /// How many of those the exporter has been given.
     handed_over: u64,
-    /// Each with the number of items that had been accepted when it was asked for.
+    /// Flushes that were asked for since the last mark.
+    unmarked: Vec<Flush>,
+    /// Flushes that wait until the source has handed over all that it had at the last mark.
+    marked: Vec<Flush>,
+    /// Each with the number of items that had been accepted when all it asks for was.
     flushes: VecDeque<(u64, Flush)>,
 }
 
@@ -157,27 +168,42 @@ impl<T, S: Source<T>> Collector<T, S> {
         let mut due = Instant::now() + self.batching.schedule_delay;
         loop {
             // Asked before collecting: what there was by then is collected.
-            let new: Vec<Flush> = asked.try_iter().collect();
+            let first_new = self.unmarked.len();
+            self.unmarked.extend(asked.try_iter());
+            let told: Vec<_> =
+                self.unmarked[first_new..].iter().map(|flush| flush.collected.clone()).collect();
+            if self.marked.is_empty() && !self.unmarked.is_empty() {
+                self.marked.append(&mut self.unmarked);
+                self.source.mark();
+            }
             let before = self.pending.len();
             let room = self.batching.max_queue_size.saturating_sub(before);
-            let left_out = self.source.collect(room, &mut self.pending);
-            self.signal.dropped(left_out);
-            self.accepted += (self.pending.len() - before) as u64;
-            self.flushes.extend(new.into_iter().map(|flush| {
-                // Whoever asked may have given up meanwhile.
-                let _ = flush.collected.send(());
-                (self.accepted, flush)
-            }));
+            self.source.collect(room, &mut self.pending);
+            let new = self.pending.len() - before;
+            self.accepted += new as u64;
+            // Whoever asked may have given up meanwhile.
+            told.into_iter().for_each(|told| _ = told.send(()));
+            if !self.marked.is_empty() && self.source.reached() {
+                self.flushes.extend(self.marked.drain(..).map(|flush| (self.accepted, flush)));
+            }
             let now = Instant::now();
-            self.flushes.retain(|(_, flush)| flush.last || now < flush.deadline);
+            let wanted = |flush: &Flush| flush.last || now < flush.deadline;
+            self.unmarked.retain(wanted);
+            self.marked.retain(wanted);
+            self.flushes.retain(|(_, flush)| wanted(flush));
+            let flushing = !(self.unmarked.is_empty() && self.marked.is_empty() && self.flushes.is_empty());
             let full = self.pending.len() >= self.batching.max_export_batch_size;
-            if now >= due || full || !self.flushes.is_empty() {
+            if now >= due || full || flushing {
                 if let Err(Held::Gone) = self.hand_over() {
                     return;
                 }
                 due = now + self.batching.schedule_delay;
             }
-            let pause = if self.flushes.is_empty() { COLLECT_EVERY } else { FLUSH_EVERY };
+            // There was no room for all of it, and now there is.
+            if new == room && self.pending.len() < self.batching.max_queue_size {
+                continue;
+            }
+            let pause = if flushing { FLUSH_EVERY } else { COLLECT_EVERY };
             thread::park_timeout(pause.min(self.batching.schedule_delay));
         }
     }
@@ -242,9 +268,9 @@ impl<T> Exporter<T> {
             return;
         }
         // The sink may be the application's, and panic.
-        let delivery = catch_unwind(AssertUnwindSafe(|| self.sink.export(batch)))
-            .unwrap_or_else(|_| Delivery::Lost("the exporter panicked".to_owned()));
-        self.reporter.note(items, delivery);
+        let parts = catch_unwind(AssertUnwindSafe(|| self.sink.export(batch)))
+            .unwrap_or_else(|_| vec![(items, Delivery::Lost("the exporter panicked".to_owned()))]);
+        self.reporter.note(parts);
     }
 
     fn flush(&mut self, flush: &Flush) {
@@ -256,7 +282,7 @@ impl<T> Exporter<T> {
                 }
             }));
             if flushed.is_err() {
-                self.reporter.note(0, Delivery::Lost("the exporter panicked".to_owned()));
+                self.reporter.note([(0, Delivery::Lost("the exporter panicked".to_owned()))]);
             }
             self.ended = flush.last;
         }

@@ -1,18 +1,19 @@
 //! Finished spans: from the rings of all threads to the exporter.
 
 use super::delivery::{Delivery, Signal};
-use super::otlp::{Client, ResourceMessage};
+use super::otlp::{Batch, Client, ITEM, RESOURCE, ResourceMessage, SCOPE};
 use super::pipeline::{Batching, Flush, Names, Pipeline, Sink, Source};
 use super::span_data::Converter;
-use crate::trace::{Ended, collect_from, wake};
+use crate::trace::{Ended, SpanReader, wake};
 use futures_executor::block_on;
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
 use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_scope;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 use prost::Message;
 use std::collections::VecDeque;
 use std::io;
+use std::mem;
 use std::sync::OnceLock;
 use std::thread;
 
@@ -28,8 +29,11 @@ pub(crate) const BATCHING: Batching = Batching {
 /// Starts both threads.
 pub(crate) fn start(sink: Box<dyn Sink<SpanData>>, to: String, batching: Batching) -> io::Result<()> {
     let names = Names { signal: Signal::Traces, collector: "obs-spans", exporter: "obs-export" };
-    let source =
-        || Rings { take: collect_from(thread::current()), taken: Vec::new(), converter: Converter::new() };
+    let source = || Rings {
+        reader: SpanReader::start(thread::current()),
+        taken: Vec::new(),
+        converter: Converter::new(),
+    };
     let _ = PIPELINE.set(Pipeline::start(&names, source, sink, to, batching)?);
     Ok(())
 }
@@ -41,24 +45,29 @@ pub(crate) fn flush(flush: Flush) -> Option<bool> {
     Some(asked)
 }
 
-/// What the threads have left in their rings.
-struct Rings<F> {
-    take: F,
+/// The spans in the threads' buffers.
+struct Rings {
+    reader: SpanReader,
     taken: Vec<Ended>,
     converter: Converter,
 }
 
-impl<F: FnMut(&mut Vec<Ended>)> Source<SpanData> for Rings<F> {
-    fn collect(&mut self, room: usize, into: &mut VecDeque<SpanData>) -> u64 {
-        (self.take)(&mut self.taken);
-        let left_out = self.taken.len().saturating_sub(room);
-        self.taken.truncate(room);
+impl Source<SpanData> for Rings {
+    fn collect(&mut self, room: usize, into: &mut VecDeque<SpanData>) {
+        self.reader.take(room, &mut self.taken);
         into.extend(self.taken.drain(..).map(|span| match span {
             Ended::Ours(span, fields) => self.converter.convert(span, &fields),
             #[cfg(feature = "opentelemetry")]
-            Ended::Api(span) => *span,
+            Ended::Api(span) => span,
         }));
-        left_out as u64
+    }
+
+    fn mark(&mut self) {
+        self.reader.mark();
+    }
+
+    fn reached(&self) -> bool {
+        self.reader.reached()
     }
 }
 
@@ -69,10 +78,24 @@ pub(crate) struct ToCollector {
 }
 
 impl Sink<SpanData> for ToCollector {
-    fn export(&mut self, batch: Vec<SpanData>) -> Delivery {
-        let resource_spans = group_spans_by_resource_and_scope(batch, &self.resource);
-        self.client.deliver(ExportTraceServiceRequest { resource_spans }.encode_to_vec())
+    fn export(&mut self, batch: Vec<SpanData>) -> Vec<(u64, Delivery)> {
+        self.client.deliver(&encoded(group_spans_by_resource_and_scope(batch, &self.resource)))
     }
+}
+
+fn encoded(resource_spans: Vec<ResourceSpans>) -> Batch {
+    let mut batch = Batch::default();
+    for mut resource in resource_spans {
+        let scopes = mem::take(&mut resource.scope_spans);
+        let resource = batch.header(RESOURCE, resource.encode_to_vec());
+        for mut scope in scopes {
+            let spans = mem::take(&mut scope.spans);
+            let scope = batch.header(SCOPE, scope.encode_to_vec());
+            batch.within(&[resource, scope]);
+            spans.iter().for_each(|span| batch.item(ITEM, span));
+        }
+    }
+    batch
 }
 
 /// An exporter of the application's own, of any type.
@@ -94,11 +117,13 @@ impl<E: SpanExporter + 'static> Exporter for E {
 struct ToExporter<E>(E);
 
 impl<E: SpanExporter> Sink<SpanData> for ToExporter<E> {
-    fn export(&mut self, batch: Vec<SpanData>) -> Delivery {
-        match block_on(self.0.export(batch)) {
-            Ok(()) => Delivery::Taken { refused: 0, remark: String::new() },
+    fn export(&mut self, batch: Vec<SpanData>) -> Vec<(u64, Delivery)> {
+        let items = batch.len() as u64;
+        let delivery = match block_on(self.0.export(batch)) {
+            Ok(()) => Delivery::Taken { refused: 0, remark: String::new(), unreadable: false },
             Err(error) => Delivery::Lost(error.to_string()),
-        }
+        };
+        vec![(items, delivery)]
     }
 
     fn flush(&mut self) {

@@ -1,26 +1,20 @@
-//! Lines for the collector: the JSON of each, once more, in rings of their own.
+//! Lines for the collector: the JSON of each, once more, in buffers of their own.
 
-use super::framed::{self, Taken};
+use super::framed::{self, Batch};
+use crate::export::delivery::{Reason, Signal};
+use crate::overflow::Kept;
 use crate::rings::{Own, Rings};
-use crate::shared::{Consumer, Producer, RingBuffer};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::Thread;
 
-/// What one thread may log before the collector of lines comes by.
+/// Bytes of the ring in front of a thread's growing buffer.
 const RING_BYTES: usize = 256 * 1024;
 
-static RINGS: Rings<Producer<u8>, Consumer<u8>> = Rings::new(|| RingBuffer::new(RING_BYTES));
+static RINGS: Rings<framed::Write, framed::Read> = Rings::new(|| framed::buffer(RING_BYTES));
 static COLLECTOR: OnceLock<Thread> = OnceLock::new();
-static DROPPED: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
-    static OWN: Own<Producer<u8>> = const { Own::new() };
-}
-
-/// Takes lines from now on; this thread is woken when a ring is half full.
-pub(crate) fn start(collector: Thread) {
-    let _ = COLLECTOR.set(collector);
+    static OWN: Own<framed::Write> = const { Own::new() };
 }
 
 /// Whether lines are sent anywhere.
@@ -28,35 +22,70 @@ pub(super) fn wanted() -> bool {
     COLLECTOR.get().is_some()
 }
 
-/// Hands a line over, as JSON. A full ring drops it and counts that.
+/// Hands a line over, as JSON. A buffer at its limit drops it and counts that.
 pub(super) fn push(ticks: u64, line: &mut [u8]) {
-    let push = |own: &Own<Producer<u8>>| {
-        RINGS.write(own, |ring| {
-            let pushed = framed::push(ring, ticks, line);
-            if ring.slots() < RING_BYTES / 2 {
+    let push = |own: &Own<framed::Write>| {
+        RINGS.write(own, |buffer| {
+            let kept = buffer.push(ticks, line);
+            if kept == Kept::InNewChunk || buffer.is_half_full() {
                 if let Some(collector) = COLLECTOR.get() {
                     collector.unpark();
                 }
             }
-            pushed
+            kept
         })
     };
-    if !matches!(OWN.try_with(push), Ok(Some(true))) {
-        DROPPED.fetch_add(1, Ordering::Relaxed);
+    if !matches!(OWN.try_with(push), Ok(Some(Kept::Yes | Kept::InNewChunk))) {
+        Signal::Logs.dropped(Reason::Buffer, 1);
     }
 }
 
-/// How many lines did not fit since this was asked last.
-pub(crate) fn take_dropped() -> u64 {
-    DROPPED.swap(0, Ordering::Relaxed)
+/// The collector's end of all threads' buffers.
+pub(crate) struct Reader {
+    /// Lines that were taken from the buffers, and are handed over one by one.
+    batch: Batch,
+    next: usize,
+    /// Whether the batch was taken after the last mark.
+    fresh: bool,
 }
 
-/// Hands over all lines there are, each with its time in ticks, in the order of time.
-pub(crate) fn take(mut each: impl FnMut(u64, &[u8])) {
-    let (mut batch, mut taken): (Vec<u8>, Vec<Taken>) = (Vec::new(), Vec::new());
-    RINGS.read(|ring| framed::take(ring, &mut batch, &mut taken));
-    taken.sort_by_key(|line| line.ticks);
-    for line in taken {
-        each(line.ticks, &batch[line.start..line.end]);
+impl Reader {
+    /// Takes lines from now on; `collector` is woken when a ring is half full.
+    pub(crate) fn start(collector: Thread) -> Self {
+        let _ = COLLECTOR.set(collector);
+        Self { batch: Batch::default(), next: 0, fresh: false }
+    }
+
+    /// Hands over at most `room` lines, each with its time in ticks, in the order of time.
+    pub(crate) fn take(&mut self, room: usize, mut each: impl FnMut(u64, &[u8])) {
+        let mut left = room;
+        for read in [false, true] {
+            // Buffers are read when all that was read before is handed over.
+            if read && left > 0 {
+                self.batch.clear();
+                RINGS.read(|buffer| buffer.take(&mut self.batch));
+                self.batch.sort();
+                (self.next, self.fresh) = (0, true);
+            }
+            for (ticks, line) in self.batch.lines().skip(self.next).take(left) {
+                each(ticks, line);
+                self.next += 1;
+                left -= 1;
+            }
+        }
+        if self.next == self.batch.len() {
+            self.batch.clear();
+            self.next = 0;
+        }
+    }
+
+    /// Notes the lines that there are now.
+    pub(crate) fn mark(&mut self) {
+        self.fresh = false;
+    }
+
+    /// Whether all that there was at the last mark has been taken.
+    pub(crate) fn reached(&self) -> bool {
+        self.fresh && self.next == self.batch.len()
     }
 }

@@ -1,27 +1,30 @@
-//! The writer: a bounded ring for each thread that logs, and one thread that empties them in order.
+//! The writer: a bounded buffer for each thread that logs, and one thread that empties them in order.
 //!
-//! A full ring drops the line and counts it, so neither a slow terminal nor a full disk holds a
+//! A buffer at its limit drops the line and counts it, so neither a slow terminal nor a full disk holds a
 //! request up.
 
 use super::Format;
-use super::framed;
+use super::framed::{self, Batch};
 use super::output::Writing;
 use crate::busy;
+use crate::overflow::Kept;
 use crate::rings::{Own, Rings};
-use crate::shared::{Consumer, Producer, RingBuffer};
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-/// What one thread may log before the writer comes by: some two thousand lines, as a start may print.
+/// Bytes of the ring in front of a thread's growing buffer: some two thousand lines, as a start may print.
 const RING_BYTES: usize = 512 * 1024;
 
-/// How often a thread whose ring is full lets others run before it drops a line: as long as the writer
+/// How often a thread whose buffer is at its limit lets others run before it drops a line: as long as the writer
 /// takes to wake up, or to get a core at all; and only for microseconds while it is held up by its output.
 const YIELDS: usize = 200;
 const YIELDS_FOR_OUTPUT: usize = 20;
+
+/// Lines that the output is given in one piece.
+const LINES_AT_ONCE: usize = 4096;
 
 /// How long the writer sleeps after it found something, and at most when it finds nothing.
 const BUSY: Duration = Duration::from_millis(2);
@@ -37,10 +40,10 @@ static CLOSED: AtomicBool = AtomicBool::new(false);
 /// The writer waits for its output.
 static IN_OUTPUT: AtomicBool = AtomicBool::new(false);
 static DROPPED: AtomicU64 = AtomicU64::new(0);
-static RINGS: Rings<Producer<u8>, Consumer<u8>> = Rings::new(|| RingBuffer::new(RING_BYTES));
+static RINGS: Rings<framed::Write, framed::Read> = Rings::new(|| framed::buffer(RING_BYTES));
 
 thread_local! {
-    static OWN: Own<Producer<u8>> = const { Own::new() };
+    static OWN: Own<framed::Write> = const { Own::new() };
 }
 
 struct Writer {
@@ -118,23 +121,23 @@ pub(super) fn format() -> Format {
 /// Hands over a line behind room for its header. False if it does not fit.
 pub(super) fn push(ticks: u64, line: &mut [u8]) -> bool {
     let Some(writer) = WRITER.get() else { return false };
-    let push = |own: &Own<Producer<u8>>| {
-        RINGS.write(own, |ring| {
-            for yields in 0..YIELDS {
-                let fits = ring.cached_slots() >= line.len() || ring.slots() >= line.len();
-                if fits || (yields >= YIELDS_FOR_OUTPUT && IN_OUTPUT.load(Ordering::Relaxed)) {
-                    break;
+    let push = |own: &Own<framed::Write>| {
+        RINGS.write(own, |buffer| {
+            let mut yields = 0;
+            let kept = loop {
+                let kept = buffer.push(ticks, line);
+                let most = if IN_OUTPUT.load(Ordering::Relaxed) { YIELDS_FOR_OUTPUT } else { YIELDS };
+                if kept != Kept::No || yields >= most {
+                    break kept;
                 }
+                yields += 1;
                 writer.thread.unpark();
                 thread::yield_now();
-            }
-            if !framed::push(ring, ticks, line) {
-                return false;
-            }
-            if ring.cached_slots() < RING_BYTES / 2 && ring.slots() < RING_BYTES / 2 {
+            };
+            if kept == Kept::InNewChunk || buffer.is_half_full() {
                 writer.thread.unpark();
             }
-            true
+            kept != Kept::No
         })
     };
     let pushed = matches!(OWN.try_with(push), Ok(Some(true)));
@@ -181,26 +184,24 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Writer {
     fn run(&self, mut output: Writing) {
-        let (mut batch, mut taken) = (Vec::new(), Vec::new());
+        let mut batch = Batch::default();
         let mut pause = BUSY;
         let mut failing = false;
         loop {
             let asked = lock(&self.flushes).asked;
-            batch.clear();
-            batch.shrink_to(RING_BYTES);
-            taken.clear();
-            RINGS.read(|ring| framed::take(ring, &mut batch, &mut taken));
-            pause = if taken.is_empty() { (pause * 2).min(IDLE) } else { BUSY };
-            // Each ring is in order; a stable sort merges them.
-            taken.sort_by_key(|line| line.ticks);
-            let lines: Vec<&[u8]> = taken.iter().map(|line| &batch[line.start..line.end]).collect();
-            if !lines.is_empty() {
+            RINGS.read(|buffer| buffer.take(&mut batch));
+            pause = if batch.len() == 0 { (pause * 2).min(IDLE) } else { BUSY };
+            batch.sort();
+            let lines: Vec<&[u8]> = batch.lines().map(|(_, line)| line).collect();
+            for lines in lines.chunks(LINES_AT_ONCE) {
                 IN_OUTPUT.store(true, Ordering::Relaxed);
-                let lost = output.write(&lines);
+                let lost = output.write(lines);
                 IN_OUTPUT.store(false, Ordering::Relaxed);
                 failing = lost > 0;
                 count_dropped(lost);
             }
+            // Makes room in the buffers that the lines were taken from.
+            batch.clear();
             let mut flushes = lock(&self.flushes);
             flushes.done = asked;
             flushes.failing = failing;

@@ -45,6 +45,7 @@ pub fn builder() -> Builder {
 /// | [`admin_allow_remote`](Self::admin_allow_remote) | `OBS_ADMIN_ALLOW_REMOTE` | `false` |
 /// | [`slow_poll`](Self::slow_poll) | `OBS_SLOW_POLL` | 100 ms |
 /// | [`stuck_after`](Self::stuck_after) | `OBS_STUCK_AFTER` | 60 s |
+/// | [`thread_buffer`](Self::thread_buffer) | `OBS_THREAD_BUFFER` | 16,384 spans or lines |
 /// | [`sampler`](Self::sampler) | `OTEL_TRACES_SAMPLER`, `OTEL_TRACES_SAMPLER_ARG` | `parentbased_always_on` |
 /// | [`otlp_endpoint`](Self::otlp_endpoint) | `OTEL_EXPORTER_OTLP_ENDPOINT` | no export |
 /// | [`otlp_protocol`](Self::otlp_protocol) | `OTEL_EXPORTER_OTLP_PROTOCOL` | `http/protobuf` |
@@ -68,6 +69,7 @@ pub struct Builder {
     service: Service,
     log_filter: Option<String>,
     baggage_fields: Vec<String>,
+    thread_buffer: Option<usize>,
     sampler: Option<Sampler>,
     #[cfg(feature = "log")]
     log_format: crate::LogFormat,
@@ -126,6 +128,21 @@ impl Builder {
     #[must_use]
     pub fn baggage_fields(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.baggage_fields = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Sets the limit of each thread's buffers, in items: finished spans, log lines, and log records for the collector
+    /// have a buffer each, from 512 to 1,048,576 items of 8 KiB on average. A buffer grows while its thread makes
+    /// more than is taken from it, and shrinks when it is emptied. At the limit, items are dropped and counted; the last
+    /// sixteenth of the spans' buffer takes only local root spans and spans of the kinds server and consumer.
+    /// Log lines come on top of a ring of 512 KiB.
+    ///
+    /// ```
+    /// let builder = obs_runtime::builder().thread_buffer(65_536);
+    /// ```
+    #[must_use]
+    pub fn thread_buffer(mut self, items: usize) -> Self {
+        self.thread_buffer = Some(items);
         self
     }
 
@@ -296,6 +313,7 @@ impl Builder {
         let sampler = self.sampler.or(sampler).unwrap_or(Sampler::ParentBasedAlwaysOn);
         let propagators = environment.propagators()?;
         let clock = environment.clock()?;
+        let thread_buffer = environment.thread_buffer(self.thread_buffer)?;
         let service = self.service(&environment)?;
         #[cfg(feature = "health")]
         crate::health::verify().map_err(InitError::HealthCheck)?;
@@ -315,6 +333,10 @@ impl Builder {
         let filter = Arc::new(filter);
         crate::subscriber::put(Arc::clone(&filter));
         let _ = SERVICE.set(service);
+        #[cfg(any(feature = "log", feature = "otlp"))]
+        thread_buffer.into_iter().for_each(crate::overflow::set_limit);
+        #[cfg(not(any(feature = "log", feature = "otlp")))]
+        let _ = thread_buffer;
         clock.into_iter().for_each(crate::clock::choose);
         crate::propagation::allow(self.baggage_fields);
         if let Some((trace, baggage)) = propagators {

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "admin")]
 mod admin;
+mod buffers;
 mod builder;
 mod environment;
 mod error;

@@ -1,12 +1,14 @@
-//! The way of finished spans to the exporter: bounded rings of the thread that finished them.
+//! The way of finished spans to the exporter: buffers of the thread that finished them.
 //!
-//! Each thread has two: one of records of a fixed size, one of the bytes of fields, so that the usual span takes no
-//! memory of its own. A full ring drops the span and counts that.
+//! Each thread has two rings: one of records of a fixed size, one of the bytes of fields, so that the usual span takes
+//! no memory of its own. A burst that fills them goes on in chunks of memory, see [`overflow`](crate::overflow). A
+//! buffer at its limit drops the span and counts that; its last sixteenth takes only the spans by which a trace enters
+//! the process, because these end last.
 
 #[cfg(feature = "opentelemetry")]
 pub(super) use exported::submit_api;
 #[cfg(feature = "otlp")]
-pub(crate) use exported::{Ended, SpanRing, collect_from, dropped, submit, submit_returned, wake};
+pub(crate) use exported::{Ended, SpanReader, SpanRing, submit, submit_returned, wake};
 
 #[cfg(not(feature = "otlp"))]
 use super::{Finished, Returned};
@@ -26,7 +28,7 @@ pub(crate) fn passed_over(site: &Site) {
 pub(crate) fn missed() {
     #[cfg(feature = "otlp")]
     if super::exporting() {
-        dropped(1);
+        exported::drop_one();
     }
 }
 
@@ -40,14 +42,16 @@ pub(crate) fn submit_returned(_: &Returned<'_>, _: Option<FieldRuns<'_>>) {}
 #[cfg(feature = "otlp")]
 mod exported {
     use crate::context::{FieldRuns, Fields, Identity};
+    use crate::export::delivery::{Reason, Signal};
     use crate::local::{self, local};
+    use crate::overflow::{Kept, Overflow, Room};
     use crate::rings::{Lease, Rings};
-    use crate::shared::{Consumer, Producer, RingBuffer, size};
-    use crate::site::Site;
+    use crate::shared::{Producer, RingBuffer, size};
+    use crate::site::{Site, SpanKind};
     use crate::trace::{Finished, Returned, TraceContext};
+    use std::iter;
     use std::num::NonZeroU64;
-    use std::sync::OnceLock;
-    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::{Arc, OnceLock};
     use std::thread::Thread;
 
     /// Spans that a thread may finish before the collector comes by.
@@ -58,7 +62,11 @@ mod exported {
 
     static RINGS: Rings<Write, Read> = Rings::new(rings);
     static COLLECTOR: OnceLock<Thread> = OnceLock::new();
-    static DROPPED: AtomicU64 = AtomicU64::new(0);
+
+    mod read;
+
+    use read::Read;
+    pub(crate) use read::SpanReader;
 
     /// Where the spans of one thread go.
     pub(crate) type SpanRing = Lease<Write>;
@@ -68,29 +76,32 @@ mod exported {
         bytes: Producer<u8>,
         /// After so many more, or later, the ring is half full of records.
         before_half: usize,
-    }
-
-    struct Read {
-        records: Consumer<Record>,
-        bytes: Consumer<u8>,
+        /// Whether records go to the overflow, until the reader has taken all of it.
+        spilling: bool,
+        overflow: Arc<Overflow<Record>>,
     }
 
     fn rings() -> (Write, Read) {
         let (write_records, read_records) = RingBuffer::new(RING_SPANS);
         let (write_bytes, read_bytes) = RingBuffer::new(RING_BYTES);
-        (
-            Write { records: write_records, bytes: write_bytes, before_half: 0 },
-            Read { records: read_records, bytes: read_bytes },
-        )
+        let overflow = Arc::new(Overflow::new());
+        let write = Write {
+            records: write_records,
+            bytes: write_bytes,
+            before_half: 0,
+            spilling: false,
+            overflow: Arc::clone(&overflow),
+        };
+        (write, Read { records: read_records, bytes: read_bytes, overflow, chunk: None, due: 0 })
     }
 
     /// What is in the ring. One cache line each, for the collector takes them from another core.
     #[allow(clippy::large_enum_variant, reason = "nearly all of them are the large one")]
     enum Record {
         Short(Short),
-        Boxed(Box<(Finished, Vec<u8>)>),
+        Boxed(Box<[(Finished, Vec<u8>); 1]>),
         #[cfg(feature = "opentelemetry")]
-        Api(Box<opentelemetry_sdk::trace::SpanData>),
+        Api(Box<[opentelemetry_sdk::trace::SpanData; 1]>),
     }
 
     /// A call that returned, see [`Returned`].
@@ -110,12 +121,45 @@ mod exported {
 
     const _: () = assert!(size_of::<Record>() == 64);
 
+    impl Record {
+        /// Bytes that it counts for in the overflow.
+        fn charge(&self) -> usize {
+            size_of::<Self>()
+                + match self {
+                    Self::Short(span) => span.fields.into(),
+                    Self::Boxed(boxed) => size_of_val(&**boxed) + boxed[0].1.len(),
+                    #[cfg(feature = "opentelemetry")]
+                    Self::Api(boxed) => size_of_val(&**boxed),
+                }
+        }
+
+        /// Whether the trace enters the process by this span: a local root, or a server's or consumer's.
+        fn enters(&self) -> bool {
+            let by_kind = |site: &Site| matches!(site.spec.kind, SpanKind::Server | SpanKind::Consumer);
+            match self {
+                Self::Short(span) => span.parent.is_none() || span.parent_remote || by_kind(span.site),
+                Self::Boxed(boxed) => {
+                    let span = &boxed[0].0;
+                    span.parent.is_none_or(|(_, remote)| remote)
+                        || span.call.is_some_and(|(site, _)| by_kind(site))
+                }
+                #[cfg(feature = "opentelemetry")]
+                Self::Api(boxed) => {
+                    use opentelemetry::trace::{SpanId, SpanKind};
+                    let span = &boxed[0];
+                    let by_kind = matches!(span.span_kind, SpanKind::Server | SpanKind::Consumer);
+                    span.parent_span_id == SpanId::INVALID || span.parent_span_is_remote || by_kind
+                }
+            }
+        }
+    }
+
     /// A span that ended: one of ours, with its fields, or of the OpenTelemetry API.
     #[allow(clippy::large_enum_variant, reason = "nearly all of them are the large one")]
     pub(crate) enum Ended {
         Ours(Finished, Fields),
         #[cfg(feature = "opentelemetry")]
-        Api(Box<opentelemetry_sdk::trace::SpanData>),
+        Api(opentelemetry_sdk::trace::SpanData),
     }
 
     /// Hands the span of a call that returned over, with its fields if it has any.
@@ -123,8 +167,15 @@ mod exported {
     #[allow(clippy::inline_always, reason = "or all that is known of the span would go through memory")]
     pub(crate) fn submit_returned(call: &Returned<'_>, fields: Option<FieldRuns<'_>>) {
         let mut pushing = Pushing::begin();
-        if !pushing.ring().is_some_and(|ring| ring.has_room() && push_returned(call, fields, ring)) {
-            dropped(1);
+        let push = |ring: &mut Write| {
+            if ring.has_room() {
+                push_returned(call, fields, ring)
+            } else {
+                spill_returned(*call, fields, ring)
+            }
+        };
+        if !pushing.ring().is_some_and(push) {
+            drop_one();
         }
     }
 
@@ -143,6 +194,20 @@ mod exported {
             }
         }
         push_boxed((*call).into(), fields.into_iter().flatten(), ring)
+    }
+
+    /// The same, while the ring is full.
+    #[cold]
+    #[inline(never)]
+    fn spill_returned(call: Returned<'_>, fields: Option<FieldRuns<'_>>, ring: &mut Write) -> bool {
+        let size = fields.as_ref().map_or(0, FieldRuns::size);
+        let runs = fields.into_iter().flatten();
+        match (u32::try_from(call.series), u16::try_from(size)) {
+            (Ok(series), Ok(fields)) => {
+                ring.spill(Record::Short(Short::new(&call, series, fields)), size, runs)
+            }
+            _ => push_boxed(call.into(), runs, ring),
+        }
     }
 
     impl Short {
@@ -194,19 +259,34 @@ mod exported {
     #[cold]
     #[inline(never)]
     fn push_boxed<'a>(span: Finished, fields: impl Iterator<Item = &'a [u8]>, ring: &mut Write) -> bool {
-        ring.push(Record::Boxed(Box::new((span, fields.flatten().copied().collect()))))
+        let mut bytes = Vec::new();
+        for run in fields {
+            if bytes.try_reserve(run.len()).is_err() {
+                return false;
+            }
+            bytes.extend_from_slice(run);
+        }
+        boxed((span, bytes)).is_some_and(|boxed| ring.push_or_spill(Record::Boxed(boxed)))
+    }
+
+    /// A box of one value, if there is memory for it.
+    fn boxed<T>(value: T) -> Option<Box<[T; 1]>> {
+        let mut one = Vec::new();
+        one.try_reserve_exact(1).ok()?;
+        one.push(value);
+        one.into_boxed_slice().try_into().ok()
     }
 
     /// As [`submit`], of a span of the OpenTelemetry API.
     #[cfg(feature = "opentelemetry")]
     pub(crate) fn submit_api(span: opentelemetry_sdk::trace::SpanData) {
-        push(|ring| ring.push(Record::Api(Box::new(span))));
+        push(|ring| boxed(span).is_some_and(|boxed| ring.push_or_spill(Record::Api(boxed))));
     }
 
     fn push(push: impl FnOnce(&mut Write) -> bool) {
         let mut pushing = Pushing::begin();
-        if !pushing.ring().is_some_and(|ring| ring.has_room() && push(ring)) {
-            dropped(1);
+        if !pushing.ring().is_some_and(push) {
+            drop_one();
         }
     }
 
@@ -259,12 +339,34 @@ mod exported {
         /// The same, with a look at how far the collector is.
         #[inline(never)]
         fn has_room_now(&mut self) -> bool {
+            if self.spilling && !self.overflow.is_empty() {
+                return false;
+            }
             let slots = self.records.slots();
             if slots == RING_SPANS / 2 {
                 wake();
             }
             self.before_half = slots.saturating_sub(RING_SPANS / 2 + 1);
+            self.spilling = slots == 0;
             slots > 0
+        }
+
+        /// Pushes a record that brings its fields along.
+        fn push_or_spill(&mut self, record: Record) -> bool {
+            if self.has_room() { self.push(record) } else { self.spill(record, 0, iter::empty()) }
+        }
+
+        /// Appends a record to the overflow, with `size` bytes of fields.
+        #[cold]
+        #[inline(never)]
+        fn spill<'a>(&mut self, record: Record, size: usize, fields: impl Iterator<Item = &'a [u8]>) -> bool {
+            let room = Room::beside(RING_SPANS);
+            let room = if record.enters() { room } else { room.without_reserve() };
+            let kept = self.overflow.push(room, record.charge(), size, fields, |_| record);
+            if kept == Kept::InNewChunk {
+                wake();
+            }
+            kept != Kept::No
         }
 
         /// Whether there is room for so many bytes of fields.
@@ -290,38 +392,11 @@ mod exported {
     #[inline(never)]
     fn discard<T>(_: T) {}
 
-    /// Counts spans that are lost; returns how many have been.
-    pub(crate) fn dropped(more: u64) -> u64 {
-        DROPPED.fetch_add(more, Ordering::Relaxed) + more
-    }
-
-    /// Makes the thread the one to be woken when a ring is half full.
-    pub(crate) fn collect_from(thread: Thread) -> impl FnMut(&mut Vec<Ended>) {
-        let _ = COLLECTOR.set(thread);
-        |spans| take(&RINGS, spans)
-    }
-
-    fn take(rings: &Rings<Write, Read>, spans: &mut Vec<Ended>) {
-        rings.read(|Read { records, bytes }| {
-            spans.extend(std::iter::from_fn(|| records.pop().ok()).map(|record| taken(record, bytes)));
-        });
-    }
-
-    fn taken(record: Record, ring: &mut Consumer<u8>) -> Ended {
-        match record {
-            Record::Short(span) => {
-                let mut bytes = vec![0; usize::from(span.fields)];
-                // They were there before the record was.
-                let _ = ring.pop_entire_slice(&mut bytes);
-                Ended::Ours(span.finished(), Fields::from_bytes(bytes))
-            }
-            Record::Boxed(boxed) => {
-                let (span, bytes) = *boxed;
-                Ended::Ours(span, Fields::from_bytes(bytes))
-            }
-            #[cfg(feature = "opentelemetry")]
-            Record::Api(span) => Ended::Api(span),
-        }
+    /// Counts a span for which the thread's buffer has no room.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn drop_one() {
+        Signal::Traces.dropped(Reason::Buffer, 1);
     }
 
     /// Wakes the collector.
@@ -332,66 +407,5 @@ mod exported {
     }
 
     #[cfg(all(test, obs_loom))]
-    mod models {
-        use super::*;
-        use crate::shared::explore;
-        use crate::site::Spec;
-        use loom::thread;
-        use std::sync::atomic::AtomicBool;
-
-        /// The fields of a call that began at that tick: of another length for each, so that there is room for any
-        /// three, but not always for the last.
-        fn fields(started: u64) -> Fields {
-            let (mut fields, lengths) = (Fields::new(), [1, 4, 9, 12]);
-            fields.push_str("f", &"x".repeat(lengths[usize::try_from(started - 1).expect("few")]));
-            fields
-        }
-
-        #[test]
-        fn a_span_has_its_own_fields_however_full_the_rings_are() {
-            static DROPPED: AtomicBool = AtomicBool::new(false);
-            static ALL_KEPT: AtomicBool = AtomicBool::new(false);
-            static BOXED: AtomicBool = AtomicBool::new(false);
-            static SITE: Site = Site::of_tests("modelled", Spec::new());
-            let submit = move |ring: &mut SpanRing, started| {
-                let fields = fields(started);
-                let trace = TraceContext { trace_id: 1, span_id: started, sampled: true };
-                let identity = Identity { trace: Some(trace), exported: true, ..Identity::default() };
-                let call = Returned::of(&SITE, 0, &identity, started, started).expect("in a trace");
-                let push = |write: &mut Write| {
-                    let runs = fields.of_span(fields.all(), 0);
-                    // Unless some is made meanwhile.
-                    BOXED.fetch_or(runs.size() > write.bytes.slots(), Ordering::Relaxed);
-                    push_returned(&call, Some(runs), write)
-                };
-                ring.ring().is_some_and(|write| write.has_room() && push(write))
-            };
-            explore(move || {
-                let rings: &'static Rings<Write, Read> = Box::leak(Box::new(Rings::new(rings)));
-                let writer = thread::spawn(move || {
-                    let mut ring = rings.lease();
-                    [1, 2, 3, 4].map(|started| submit(&mut ring, started))
-                });
-                let mut spans = Vec::new();
-                take(rings, &mut spans);
-                take(rings, &mut spans);
-                let kept = writer.join().expect("no panic");
-                take(rings, &mut spans);
-                let started = spans.into_iter().map(|span| {
-                    let (span, taken) = match span {
-                        Ended::Ours(span, fields) => (span, fields),
-                        #[cfg(feature = "opentelemetry")]
-                        Ended::Api(_) => unreachable!("none was submitted"),
-                    };
-                    let expected = fields(span.started);
-                    assert_eq!(taken.bytes_of(taken.all()), expected.bytes_of(expected.all()));
-                    span.started
-                });
-                let expected = (1..).zip(kept).filter_map(|(started, kept)| kept.then_some(started));
-                assert_eq!(started.collect::<Vec<u64>>(), expected.collect::<Vec<u64>>());
-                if kept == [true; 4] { &ALL_KEPT } else { &DROPPED }.store(true, Ordering::Relaxed);
-            });
-            assert!([&DROPPED, &ALL_KEPT, &BOXED].iter().all(|seen| seen.load(Ordering::Relaxed)));
-        }
-    }
+    mod models;
 }

@@ -1,21 +1,12 @@
 //! A collector that is not there: what is lost is counted, and it is said once.
 
 use obs_runtime::observe;
-use obs_tests::{ClosedPort, Lines, here, parse_line, process, scrape};
+use obs_tests::{ClosedPort, Lines, here, parse_line, process, total};
 use std::time::Duration;
 
 #[observe(fields(number))]
 fn goes_nowhere(number: u32) -> u32 {
     number
-}
-
-fn value(metric: &str) -> f64 {
-    let samples = scrape().samples;
-    let sample = samples.iter().find(|sample| sample.metric == metric).unwrap_or_else(|| panic!("{metric}"));
-    match sample.value {
-        prometheus_parse::Value::Counter(value) | prometheus_parse::Value::Gauge(value) => value,
-        ref other => panic!("{metric}: {other:?}"),
-    }
 }
 
 #[test]
@@ -39,9 +30,12 @@ fn an_unreachable_collector_is_counted_and_said_once() {
     }
     let flushed = obs_runtime::flush(Duration::from_secs(30));
     assert!(flushed.logs && flushed.spans, "{flushed:?}");
-    assert_eq!(value("obs_spans_dropped_total"), f64::from(SPANS), "every span is accounted for");
-    assert!(value("obs_export_failures_total") >= 2.0);
-    assert_eq!(value("obs_last_export_success_timestamp_seconds"), 0.0);
+    assert_eq!(total("obs_spans_dropped_total", &[]), f64::from(SPANS), "every span is accounted for");
+    let dropped = |reason| total("obs_spans_dropped_total", &[("reason", reason)]);
+    assert_eq!(dropped("buffer") + dropped("failed"), f64::from(SPANS));
+    assert!(dropped("failed") > 0.0);
+    assert!(total("obs_export_failures_total", &[]) >= 2.0);
+    assert_eq!(total("obs_last_export_success_timestamp_seconds", &[]), 0.0);
 
     goes_nowhere(1);
     drop(guard);

@@ -13,8 +13,42 @@ const MAX_TEXT_BYTES: usize = 1024;
 pub(super) struct Answer {
     /// So many of its items were not.
     pub(super) refused: u64,
-    /// What the collector says about it; empty if nothing.
+    /// What the collector says about it, or what is wrong with the answer; empty if nothing.
     pub(super) remark: String,
+    /// The answer is not the message that a collector sends.
+    pub(super) unreadable: bool,
+}
+
+/// The body of an answer.
+pub(super) struct Body<'a> {
+    pub(super) content_type: &'a str,
+    pub(super) bytes: &'a [u8],
+    /// Why it ends before its end, if it does.
+    pub(super) broken: Option<String>,
+}
+
+impl Body<'_> {
+    /// Whether it is said to be protobuf, or nothing is said.
+    fn is_protobuf(&self) -> bool {
+        let essence = self.content_type.split(';').next().unwrap_or_default().trim();
+        ["", "application/x-protobuf", "application/protobuf", "application/grpc"]
+            .iter()
+            .any(|known| essence.eq_ignore_ascii_case(known))
+    }
+
+    /// Its content type and its first bytes.
+    fn shown(&self) -> String {
+        const SHOWN_BYTES: usize = 80;
+        let Self { content_type, bytes, broken } = self;
+        let start = String::from_utf8_lossy(&bytes[..bytes.len().min(SHOWN_BYTES)]);
+        let mut text =
+            format!("content type {content_type:?}, {} bytes that begin with {start:?}", bytes.len());
+        if let Some(error) = broken {
+            text.push_str(", and it breaks off: ");
+            text.push_str(error);
+        }
+        text
+    }
 }
 
 /// A request was not taken.
@@ -25,13 +59,40 @@ pub(super) struct Failure {
     pub(super) retryable: bool,
     /// When it may be, if the collector says so.
     pub(super) retry_after: Option<Duration>,
+    pub(super) too_large: TooLarge,
+    /// Whether the collector has refused it, rather than not been reached.
+    pub(super) refused: bool,
+}
+
+/// Whether a request was not taken because of its size.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum TooLarge {
+    #[default]
+    No,
+    /// The connection broke while the request was sent, as receivers do that read no more than they take. If there
+    /// are several items, smaller requests are tried; else the same one again.
+    IfSeveral,
+    /// The status stands for this and for other failures. Once a smaller request has the same answer, it is meant.
+    IfHalved,
+    Yes,
 }
 
 impl Failure {
     /// The transport did not survive the answer; nor would it the next time.
     pub(super) fn panicked() -> Self {
         let text = "the transport panicked at the collector's answer".to_owned();
-        Self { text, retryable: false, retry_after: None }
+        Self { text, retryable: false, retry_after: None, too_large: TooLarge::No, refused: false }
+    }
+
+    /// Whether smaller requests are the next to be tried. `several` items are in the request, which is `halved` if it is
+    /// a part of one that was not taken.
+    pub(super) fn is_of_size(&self, several: bool, halved: bool) -> bool {
+        match self.too_large {
+            TooLarge::No => false,
+            TooLarge::IfSeveral => several,
+            TooLarge::IfHalved => several || halved,
+            TooLarge::Yes => true,
+        }
     }
 }
 
@@ -73,30 +134,31 @@ struct RetryDelay {
 
 /// Reads the message that says a request was taken.
 ///
-/// One that can't be read says nothing: some receivers answer in JSON, whatever they were asked in. The
-/// responses of the three signals differ in the names of their fields alone.
-pub(super) fn taken(message: &[u8]) -> Answer {
-    let response = ExportTraceServiceResponse::decode(message).unwrap_or_default();
-    let partial = response.partial_success.unwrap_or_default();
-    Answer { refused: u64::try_from(partial.rejected_spans).unwrap_or(0), remark: cut(partial.error_message) }
+/// One that can't be read leaves the request taken, because the status says so: some receivers answer in JSON, and some
+/// proxies in HTML for a receiver that is not there. The responses of the three signals differ in the names of their
+/// fields alone.
+pub(super) fn taken(body: &Body<'_>) -> Answer {
+    let response = ExportTraceServiceResponse::decode(body.bytes);
+    match response {
+        Ok(response) if body.is_protobuf() && body.broken.is_none() => {
+            let partial = response.partial_success.unwrap_or_default();
+            let refused = u64::try_from(partial.rejected_spans).unwrap_or(0);
+            Answer { refused, remark: cut(partial.error_message), unreadable: false }
+        }
+        _ => Answer { refused: 0, remark: cut(body.shown()), unreadable: true },
+    }
 }
 
 /// Reads an HTTP answer.
-pub(super) fn http(
-    status: u16,
-    content_type: &str,
-    retry_after: Option<&str>,
-    body: &[u8],
-) -> Result<Answer, Failure> {
-    let protobuf = content_type.is_empty() || content_type.starts_with("application/x-protobuf");
+pub(super) fn http(status: u16, retry_after: Option<&str>, body: &Body<'_>) -> Result<Answer, Failure> {
     if (200..300).contains(&status) {
-        return Ok(if protobuf { taken(body) } else { Answer::default() });
+        return Ok(taken(body));
     }
     let retryable = matches!(status, 429 | 502 | 503 | 504);
-    let said = if protobuf {
-        RpcStatus::decode(body).map(|status| status.message).unwrap_or_default()
+    let said = if body.is_protobuf() {
+        RpcStatus::decode(body.bytes).map(|status| status.message).unwrap_or_default()
     } else {
-        String::from_utf8_lossy(body).trim().to_owned()
+        String::from_utf8_lossy(body.bytes).trim().to_owned()
     };
     let text = if said.is_empty() {
         format!("HTTP status {status}")
@@ -104,7 +166,27 @@ pub(super) fn http(
         format!("HTTP status {status}: {said}")
     };
     let retry_after = retry_after.filter(|_| retryable).and_then(|after| delay(after, SystemTime::now()));
-    Err(Failure { text: cut(text), retryable, retry_after })
+    // Go's `http.MaxBytesReader` ends in a 400, and some receivers in a 500.
+    let of_size = status == 413 || matches!(status, 400 | 422 | 500) && speaks_of_size(&text);
+    let too_large = if of_size { TooLarge::Yes } else { TooLarge::No };
+    Err(Failure { text: cut(text), retryable, retry_after, too_large, refused: !retryable })
+}
+
+/// Whether an error speaks of the request's size: receivers have no code of their own for that.
+fn speaks_of_size(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    [
+        "too large",
+        "too big",
+        "larger than",
+        "exceeds",
+        "exceeded the max",
+        "max size",
+        "maximum size",
+        "size limit",
+    ]
+    .iter()
+    .any(|words| text.contains(words))
 }
 
 /// A `Retry-After` header: seconds, or a date.
@@ -134,8 +216,24 @@ pub(super) fn grpc(code: tonic::Code, message: &str, details: &[u8]) -> Failure 
         Code::ResourceExhausted => retry_after.is_some(),
         _ => false,
     };
+    let too_large = match code {
+        Code::ResourceExhausted if !retryable => TooLarge::Yes,
+        Code::OutOfRange
+        | Code::InvalidArgument
+        | Code::FailedPrecondition
+        | Code::Internal
+        | Code::Unknown
+            if speaks_of_size(message) =>
+        {
+            TooLarge::Yes
+        }
+        Code::OutOfRange => TooLarge::IfHalved,
+        _ => TooLarge::No,
+    };
+    let retryable = retryable && too_large != TooLarge::Yes;
     let text = cut(format!("gRPC status {code:?}: {message}"));
-    Failure { text, retryable, retry_after: retry_after.filter(|_| retryable) }
+    let retry_after = retry_after.filter(|_| retryable);
+    Failure { text, retryable, retry_after, too_large, refused: !retryable }
 }
 
 #[cfg(feature = "otlp-grpc")]
@@ -159,22 +257,48 @@ mod tests {
 
     const PROTOBUF: &str = "application/x-protobuf";
 
+    fn http(
+        status: u16,
+        content_type: &str,
+        retry_after: Option<&str>,
+        bytes: &[u8],
+    ) -> Result<Answer, Failure> {
+        super::http(status, retry_after, &Body { content_type, bytes, broken: None })
+    }
+
     #[test]
     fn a_success_says_how_much_was_refused_if_it_can_be_read() {
         let partial_success =
             Some(ExportTracePartialSuccess { rejected_spans: 3, error_message: "too old".to_owned() });
         let body = ExportTraceServiceResponse { partial_success }.encode_to_vec();
-        let expected = Answer { refused: 3, remark: "too old".to_owned() };
-        assert_eq!(http(200, PROTOBUF, None, &body), Ok(expected));
-        for (content_type, body) in [
-            (PROTOBUF, &b""[..]),
-            (PROTOBUF, b"{\"partialSuccess\":{}}"),
-            ("application/json", b"{\"partialSuccess\":{\"rejectedSpans\":\"3\"}}"),
-            ("text/html", b"<html>"),
-            ("", b"\xff\xff\xff"),
-        ] {
-            assert_eq!(http(200, content_type, None, body), Ok(Answer::default()), "{content_type}");
+        let expected = Answer { refused: 3, remark: "too old".to_owned(), unreadable: false };
+        for content_type in [PROTOBUF, "Application/X-Protobuf; charset=utf-8", ""] {
+            assert_eq!(http(200, content_type, None, &body).as_ref(), Ok(&expected), "{content_type}");
+            assert_eq!(http(204, content_type, None, b""), Ok(Answer::default()), "{content_type}");
         }
+    }
+
+    #[test]
+    fn a_success_without_a_collectors_answer_is_taken_and_remarked_on() {
+        let partial_success =
+            Some(ExportTracePartialSuccess { rejected_spans: 3, error_message: "too old".to_owned() });
+        let cut_off = &ExportTraceServiceResponse { partial_success }.encode_to_vec()[..7];
+        for (content_type, bytes, shown) in [
+            (PROTOBUF, &b"{\"partialSuccess\":{}}"[..], "partialSuccess"),
+            ("application/json", b"{\"partialSuccess\":{\"rejectedSpans\":\"3\"}}", "application/json"),
+            ("text/html", b"<html>", "<html>"),
+            ("text/html; charset=utf-8", b"", "text/html; charset=utf-8"),
+            ("", b"\xff\xff\xff", "3 bytes"),
+            ("", b"<!DOCTYPE html>", "<!DOCTYPE"),
+            (PROTOBUF, cut_off, "7 bytes"),
+        ] {
+            let answer = http(200, content_type, None, bytes).expect("a success");
+            assert!(answer.unreadable && answer.refused == 0 && answer.remark.contains(shown), "{answer:?}");
+        }
+        let broken = Some("unexpected end".to_owned());
+        let answer =
+            super::http(200, None, &Body { content_type: PROTOBUF, bytes: b"", broken }).expect("a success");
+        assert!(answer.unreadable && answer.remark.ends_with("breaks off: unexpected end"), "{answer:?}");
     }
 
     #[test]
@@ -237,5 +361,33 @@ mod tests {
         let exhausted = grpc(Code::ResourceExhausted, "", &status);
         assert_eq!((exhausted.retryable, exhausted.retry_after), (true, Some(Duration::from_millis(2500))));
         assert_eq!(grpc(Code::InvalidArgument, "", &status).retry_after, None);
+    }
+
+    #[test]
+    fn a_request_may_be_too_large() {
+        let of =
+            |status, text: &[u8]| http(status, "text/plain", None, text).expect_err("no success").too_large;
+        assert_eq!(of(413, b""), TooLarge::Yes);
+        assert_eq!(of(400, b"http: request body too large"), TooLarge::Yes);
+        assert_eq!(of(400, b"no such tenant"), TooLarge::No);
+        assert_eq!(of(401, b"token too large"), TooLarge::No);
+        assert_eq!(of(503, b"too large"), TooLarge::No);
+    }
+
+    #[test]
+    #[cfg(feature = "otlp-grpc")]
+    fn a_grpc_request_may_be_too_large() {
+        use tonic::Code;
+        let too_large = "grpc: received message larger than max (5 vs. 4)";
+        let of = |code, message| {
+            let failure = grpc(code, message, &[]);
+            (failure.too_large, failure.retryable)
+        };
+        assert_eq!(of(Code::ResourceExhausted, "quota"), (TooLarge::Yes, false));
+        assert_eq!(of(Code::OutOfRange, "decoded message length too large"), (TooLarge::Yes, false));
+        assert_eq!(of(Code::OutOfRange, ""), (TooLarge::IfHalved, true));
+        assert_eq!(of(Code::InvalidArgument, too_large), (TooLarge::Yes, false));
+        assert_eq!(of(Code::InvalidArgument, "bad"), (TooLarge::No, false));
+        assert_eq!(of(Code::Unavailable, too_large), (TooLarge::No, true));
     }
 }

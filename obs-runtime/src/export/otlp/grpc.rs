@@ -1,6 +1,6 @@
 //! OTLP over gRPC: on the exporter's own thread, with an async runtime that runs while it waits.
 
-use super::answer::{self, Answer, Failure};
+use super::answer::{self, Answer, Body, Failure};
 use super::{OtlpCompression, Target, Transport};
 use bytes::{Buf, BufMut, Bytes};
 use std::error::Error;
@@ -24,7 +24,9 @@ pub(super) struct Grpc {
 
 impl Grpc {
     pub(super) fn new(target: &Target) -> Result<Self, Box<dyn Error + Send + Sync>> {
-        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        // Names are looked up on a thread for blocking calls. One lookup that hangs is one thread, and those after it
+        // wait their turn.
+        let runtime = runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build()?;
         let endpoint = Endpoint::new(target.url.to_string())?
             .user_agent(concat!("obs-runtime/", env!("CARGO_PKG_VERSION")))?;
         #[cfg(feature = "otlp-tls")]
@@ -59,7 +61,11 @@ impl Transport for Grpc {
         };
         let answered = self.runtime.block_on(async { timeout(within, sent).await });
         match answered {
-            Ok(Ok(response)) => Ok(answer::taken(response.get_ref())),
+            Ok(Ok(response)) => Ok(answer::taken(&Body {
+                content_type: "application/grpc",
+                bytes: response.get_ref(),
+                broken: None,
+            })),
             Ok(Err(status)) => Err(answer::grpc(status.code(), &told(&status), status.details())),
             Err(_) => Err(answer::grpc(Code::DeadlineExceeded, "no answer in time", &[])),
         }

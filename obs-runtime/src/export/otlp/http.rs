@@ -1,16 +1,21 @@
 //! OTLP over HTTP: blocking, on the exporter's own thread, so that no runtime of the application can be
 //! starved by it, or starve it.
 
-use super::answer::{self, Answer, Failure};
+use super::answer::{self, Answer, Failure, TooLarge};
+use super::resolve::OneLookup;
 use super::{OtlpCompression, Target, Transport};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use http::{Method, Request, Uri};
 use std::error::Error;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::time::Duration;
 use ureq::Agent;
+use ureq::unversioned::transport::DefaultConnector;
+
+/// A connection that breaks under a smaller request has not done so because of its size.
+const MIN_LARGE_BYTES: usize = 64 * 1024;
 
 /// What an answer has beyond so many bytes is not read.
 const MAX_ANSWER_BYTES: u64 = 4 * 1024 * 1024;
@@ -39,7 +44,8 @@ impl Http {
         if gzip {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
-        Ok(Self { agent: config.build().into(), url: target.url.clone(), headers, gzip })
+        let agent = Agent::with_parts(config.build(), DefaultConnector::default(), OneLookup::by_system());
+        Ok(Self { agent, url: target.url.clone(), headers, gzip })
     }
 
     fn request<'a>(&self, body: &'a [u8], timeout: Duration) -> Request<&'a [u8]> {
@@ -63,19 +69,26 @@ impl Transport for Http {
     }
 
     fn send(&mut self, request: &[u8], timeout: Duration) -> Result<Answer, Failure> {
-        let response = self.agent.run(self.request(request, timeout)).map_err(|error| failure(&error))?;
+        let response =
+            self.agent.run(self.request(request, timeout)).map_err(|error| failure(&error, request.len()))?;
         let (parts, body) = response.into_parts();
         let header = |name| parts.headers.get(name).and_then(|value| value.to_str().ok());
         let mut read = Vec::new();
-        // The status has told already what became of the request: what is missing is missing.
-        let _ = body.into_reader().take(MAX_ANSWER_BYTES).read_to_end(&mut read);
+        // The status has told already what became of the request: an answer that breaks off is only remarked on.
+        let broken = body.into_reader().take(MAX_ANSWER_BYTES).read_to_end(&mut read).err();
         let content_type = header(CONTENT_TYPE).unwrap_or_default();
-        answer::http(parts.status.as_u16(), content_type, header(RETRY_AFTER), &read)
+        let body = answer::Body { content_type, bytes: &read, broken: broken.map(|error| error.to_string()) };
+        answer::http(parts.status.as_u16(), header(RETRY_AFTER), &body)
     }
 }
 
 /// There was no answer. Most of the reasons pass, but not a request that can't even be written.
-fn failure(error: &ureq::Error) -> Failure {
+fn failure(error: &ureq::Error, size: usize) -> Failure {
     let permanent = matches!(error, ureq::Error::Http(_) | ureq::Error::BadUri(_) | ureq::Error::Tls(_));
-    Failure { text: error.to_string(), retryable: !permanent, retry_after: None }
+    let broken = matches!(error, ureq::Error::Io(error) if matches!(
+        error.kind(),
+        ErrorKind::BrokenPipe | ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted
+    ));
+    let too_large = if broken && size > MIN_LARGE_BYTES { TooLarge::IfSeveral } else { TooLarge::No };
+    Failure { text: error.to_string(), retryable: !permanent, retry_after: None, too_large, refused: false }
 }

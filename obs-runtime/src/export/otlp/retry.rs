@@ -1,6 +1,6 @@
 //! Trying again: how often, how long, and when to stop.
 
-use super::answer::{Answer, Failure};
+use super::answer::{Answer, Failure, TooLarge};
 use crate::export::closing;
 use std::time::{Duration, Instant};
 
@@ -43,6 +43,24 @@ impl Pace for Clock {
     }
 }
 
+/// A request, as far as sending it again goes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Attempt {
+    /// Whether smaller requests can be made of it.
+    pub(super) several: bool,
+    /// Whether it is a part of one that was not taken.
+    pub(super) halved: bool,
+    /// When its time is up, once it was sent: of one that was halved, for all that is made of it.
+    pub(super) until: Option<Instant>,
+}
+
+impl Attempt {
+    /// Whether it failed because of its size.
+    pub(super) fn is_of_size(&self, failure: &Failure) -> bool {
+        failure.is_of_size(self.several, self.halved)
+    }
+}
+
 /// Sends one request after the other, each as often as it takes.
 pub(super) struct Retry {
     /// How long one request may take in all.
@@ -63,23 +81,27 @@ impl Retry {
     pub(super) fn run(
         &mut self,
         pace: &mut impl Pace,
+        request: &mut Attempt,
         mut send: impl FnMut(Duration) -> Result<Answer, Failure>,
     ) -> Result<Answer, Failure> {
         self.hold(pace);
-        let result = self.insist(pace, &mut send);
-        self.gave_up = result.as_ref().is_err_and(|failure| failure.retryable);
+        let now = pace.now();
+        // A time that no clock can tell is one that never comes.
+        let never = now + Duration::from_secs(365 * 24 * 60 * 60);
+        let until = *request.until.get_or_insert_with(|| now.checked_add(self.timeout).unwrap_or(never));
+        let result = self.insist(pace, request, until, &mut send);
+        self.gave_up =
+            result.as_ref().is_err_and(|failure| failure.retryable && !request.is_of_size(failure));
         result
     }
 
     fn insist(
         &mut self,
         pace: &mut impl Pace,
+        request: &Attempt,
+        until: Instant,
         send: &mut impl FnMut(Duration) -> Result<Answer, Failure>,
     ) -> Result<Answer, Failure> {
-        let now = pace.now();
-        // A time that no clock can tell is one that never comes.
-        let until =
-            now.checked_add(self.timeout).unwrap_or_else(|| now + Duration::from_secs(365 * 24 * 60 * 60));
         let mut longest = FIRST_PAUSE;
         let mut last = None;
         loop {
@@ -89,7 +111,7 @@ impl Retry {
             }
             let failure = match send(left) {
                 Ok(answer) => return Ok(answer),
-                Err(failure) if !failure.retryable => return Err(failure),
+                Err(failure) if !failure.retryable || request.is_of_size(&failure) => return Err(failure),
                 // At the end, nobody waits for a collector that has been dead for long.
                 Err(failure) if self.gave_up && pace.closing().is_some() => return Err(failure),
                 Err(failure) => failure,
@@ -120,7 +142,8 @@ impl Retry {
 }
 
 fn no_time() -> Failure {
-    Failure { text: "no time was left to send it".to_owned(), retryable: true, retry_after: None }
+    let text = "no time was left to send it".to_owned();
+    Failure { text, retryable: true, retry_after: None, too_large: TooLarge::No, refused: false }
 }
 
 /// How long may still be tried.
@@ -169,7 +192,8 @@ mod tests {
 
     fn failure(retryable: bool, retry_after: Option<u64>) -> Result<Answer, Failure> {
         let retry_after = retry_after.map(Duration::from_secs);
-        Err(Failure { text: "no".to_owned(), retryable, retry_after })
+        let text = "no".to_owned();
+        Err(Failure { text, retryable, retry_after, too_large: TooLarge::No, refused: !retryable })
     }
 
     /// Sends one request that gets these answers, and none after them. Says how often it was sent.
@@ -179,7 +203,7 @@ mod tests {
         answers: Vec<Result<Answer, Failure>>,
     ) -> (Result<Answer, Failure>, usize) {
         let (mut answers, mut count) = (VecDeque::from(answers), 0);
-        let result = retry.run(pace, |_| {
+        let result = retry.run(pace, &mut Attempt::default(), |_| {
             count += 1;
             answers.pop_front().unwrap_or_else(|| failure(true, None))
         });
@@ -246,5 +270,32 @@ mod tests {
         assert_eq!(count, 1, "it has been dead for long: {result:?}");
         pace.passed = Duration::from_secs(1);
         assert_eq!(sent(&mut retry, &mut pace, Vec::new()), (Err(no_time()), 0));
+    }
+
+    #[test]
+    fn a_request_that_may_be_too_large_is_not_tried_again_as_it_is() {
+        let (mut retry, mut pace) = (Retry::new(TIMEOUT), Simulated::new());
+        let mut tries = |too_large, several, halved| {
+            let (mut attempt, mut count) = (Attempt { several, halved, until: None }, 0);
+            let failure = Failure {
+                text: String::new(),
+                retryable: true,
+                retry_after: None,
+                too_large,
+                refused: false,
+            };
+            let result = retry.run(&mut pace, &mut attempt, |_| {
+                count += 1;
+                Err(Failure { text: String::new(), ..failure })
+            });
+            assert!(result.is_err() && attempt.until.is_some());
+            count
+        };
+        assert_eq!(tries(TooLarge::No, true, true), 6);
+        assert_eq!(tries(TooLarge::IfSeveral, false, true), 6);
+        assert_eq!(tries(TooLarge::IfSeveral, true, false), 1);
+        assert_eq!(tries(TooLarge::IfHalved, false, false), 6);
+        assert_eq!(tries(TooLarge::IfHalved, false, true), 1);
+        assert_eq!(tries(TooLarge::Yes, false, false), 1);
     }
 }
