@@ -15,5 +15,6 @@ mod many_threads;
 mod metrics_push;
 mod no_exporter;
 mod profiles_http;
+mod router_order;
 mod short_threads;
 mod teardown;
