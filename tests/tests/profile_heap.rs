@@ -122,7 +122,7 @@ fn a_difference_is_what_came_meanwhile() {
 fn a_profile_does_not_show_itself() {
     let leaky = Leaky::start(Some("lg_prof_sample:14"));
     for form in ["heap?debug=1", "heap", "heap?debug=1", "heap.svg", "heap?seconds=1", "profile?seconds=1"] {
-        get(&leaky.address, &format!("/debug/pprof/{form}"));
+        let _ = get(&leaky.address, &format!("/debug/pprof/{form}"));
     }
     let profile = read(&get(&leaky.address, "/debug/pprof/heap").body);
     let allocated = profile.flat("alloc_space");

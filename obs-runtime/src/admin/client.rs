@@ -77,9 +77,10 @@ impl Progress {
         (stage.phase, stage.since)
     }
 
-    /// Whether it has the turn of a request, which bounds the number of these connections.
-    pub(super) fn has_turn(&self) -> bool {
-        self.stage().turn.is_some()
+    /// The same, unless it has the turn of a request. Turns bound the number of those.
+    pub(super) fn phase_without_turn(&self) -> Option<(Phase, Instant)> {
+        let stage = self.stage();
+        stage.turn.is_none().then_some((stage.phase, stage.since))
     }
 
     fn enter(&self, phase: Phase, turn: Option<OwnedSemaphorePermit>) {

@@ -25,14 +25,20 @@ impl Connections {
     /// client to read. A connection whose request is being served is never closed.
     pub(super) fn enter(self: &Arc<Self>, progress: &Progress) -> Place {
         let mut all = self.all();
-        while all.iter().filter(|open| !open.has_turn()).count() >= CONNECTIONS {
-            let candidates = all.iter().enumerate().filter_map(|(place, open)| {
-                let (phase, since) = open.phase();
-                let closes = phase != Phase::Serving && !open.has_turn();
-                closes.then_some((phase != Phase::Arriving, since, place))
-            });
-            let Some((_, _, place)) = candidates.min() else { break };
-            close(&all.swap_remove(place));
+        loop {
+            let (mut without_turn, mut first) = (0, None);
+            for (place, open) in all.iter().enumerate() {
+                let Some((phase, since)) = open.phase_without_turn() else { continue };
+                without_turn += 1;
+                let candidate = (phase != Phase::Arriving, since, place);
+                if phase != Phase::Serving && first.is_none_or(|first| candidate < first) {
+                    first = Some(candidate);
+                }
+            }
+            match first {
+                Some((_, _, place)) if without_turn >= CONNECTIONS => close(&all.swap_remove(place)),
+                _ => break,
+            }
         }
         all.push(progress.clone());
         Place { connections: Arc::clone(self), progress: progress.clone() }

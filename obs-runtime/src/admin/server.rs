@@ -43,6 +43,11 @@ const BODY_TIME: Duration = Duration::from_secs(5);
 const TURNS: usize = 192;
 /// The time that a request waits for its turn.
 const TURN_TIME: Duration = Duration::from_secs(5);
+/// The number of connections that wait to be accepted. The kernel may have a lower limit.
+#[cfg(unix)]
+const BACKLOG: u32 = 4096;
+/// The number of connections that are accepted in a row.
+const ACCEPTED_AT_ONCE: usize = 16;
 /// How long to wait when no connection can be accepted: this, and then longer each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
@@ -57,7 +62,7 @@ pub(crate) fn serve(listener: TcpListener) -> io::Result<SocketAddr> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let listener = {
         let _in_runtime = runtime.enter();
-        tokio::net::TcpListener::from_std(listener)?
+        with_backlog(listener)?
     };
     thread::Builder::new()
         .name("obs-admin".into())
@@ -65,9 +70,23 @@ pub(crate) fn serve(listener: TcpListener) -> io::Result<SocketAddr> {
     Ok(address)
 }
 
+/// Has the kernel hold up to [`BACKLOG`] connections that are not accepted yet. The standard library says 128, and a
+/// client that comes when a crowd has taken these waits a second before it tries again.
+#[cfg(unix)]
+fn with_backlog(listener: TcpListener) -> io::Result<tokio::net::TcpListener> {
+    // A socket that listens may be told so again, with another number. This type is but the way to do so.
+    let socket = std::net::TcpStream::from(std::os::fd::OwnedFd::from(listener));
+    tokio::net::TcpSocket::from_std_stream(socket).listen(BACKLOG)
+}
+
+#[cfg(not(unix))]
+fn with_backlog(listener: TcpListener) -> io::Result<tokio::net::TcpListener> {
+    tokio::net::TcpListener::from_std(listener)
+}
+
 /// Accepts connections for ever.
 async fn accept(listener: &tokio::net::TcpListener, server: &Arc<Server>) {
-    let mut pause = FIRST_PAUSE;
+    let (mut pause, mut accepted) = (FIRST_PAUSE, 0_usize);
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
@@ -78,8 +97,11 @@ async fn accept(listener: &tokio::net::TcpListener, server: &Arc<Server>) {
                     let _place = place;
                     connection(stream, server, progress).await;
                 });
-                // A request that is here already is read before a crowd of further connections can close this one.
-                tokio::task::yield_now().await;
+                accepted = accepted.wrapping_add(1);
+                if accepted % ACCEPTED_AT_ONCE == 0 {
+                    // Requests that are here already are read before a crowd of further connections can close theirs.
+                    tokio::task::yield_now().await;
+                }
             }
             Err(error) if is_the_clients(&error) => {}
             // Out of descriptors or memory: it would come up again at once, until others give some back.
