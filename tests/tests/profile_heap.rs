@@ -117,6 +117,28 @@ fn a_difference_is_what_came_meanwhile() {
     assert!(svg.text().contains(LEAK), "{}", svg.text());
 }
 
+/// A profile shows the program, and not the memory that earlier profiles have needed.
+#[test]
+fn a_profile_does_not_show_itself() {
+    let leaky = Leaky::start(Some("lg_prof_sample:14"));
+    for form in ["heap?debug=1", "heap", "heap?debug=1", "heap.svg", "heap?seconds=1", "profile?seconds=1"] {
+        let _ = get(&leaky.address, &format!("/debug/pprof/{form}"));
+    }
+    let profile = read(&get(&leaky.address, "/debug/pprof/heap").body);
+    let allocated = profile.flat("alloc_space");
+    let own = |name: &str| {
+        let parts =
+            ["obs_runtime::profile", "obs_runtime::admin::profiles", "gimli::", "object::", "backtrace"];
+        parts
+            .into_iter()
+            .chain(["rustc_demangle", "prost::", "flate2", "inferno"])
+            .any(|part| name.contains(part))
+    };
+    let all: i64 = allocated.iter().map(|(_, bytes)| bytes).sum();
+    let of_profiles: i64 = allocated.iter().filter(|(name, _)| own(name)).map(|(_, bytes)| bytes).sum();
+    assert!(all > 500 * MIB && of_profiles <= all / 20, "{of_profiles} of {all}: {allocated:?}");
+}
+
 #[test]
 fn turned_off_it_says_how_to_turn_it_on() {
     let leaky = Leaky::start(Some("prof:false"));

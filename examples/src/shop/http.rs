@@ -13,9 +13,11 @@ use serde::de::DeserializeOwned;
 use std::time::Duration;
 use tower_http::catch_panic::CatchPanicLayer;
 
-/// A service's routes, observed, beside the admin endpoints, which are not.
+/// A service's routes, observed, beside the admin endpoints, which are not. The observed routes come last: of two routers,
+/// axum keeps the fallback of the second, and requests that match no route are to be observed as well.
 pub(crate) fn serve(routes: Router) -> Router {
-    routes.layer(CatchPanicLayer::new()).layer(ServerLayer::new()).merge(obs_runtime::admin::router())
+    let routes = routes.layer(CatchPanicLayer::new()).layer(ServerLayer::new());
+    obs_runtime::admin::router().merge(routes)
 }
 
 /// A failed request to another service.

@@ -90,9 +90,14 @@ pub(super) enum Class {
 impl Class {
     /// Compares the path as it was sent, as the router does: nothing is decoded or resolved on the way.
     pub(super) fn of(path: &str) -> Self {
-        let openable = path == "/metrics" || path == "/health" || path.starts_with("/health/");
+        let openable = path == "/metrics" || is_health(path);
         if openable { Self::Openable } else { Self::Rest }
     }
+}
+
+/// Whether a path is for probes, which are answered whatever else goes on.
+pub(super) fn is_health(path: &str) -> bool {
+    path == "/health" || path.starts_with("/health/")
 }
 
 /// Whether a request may go on.

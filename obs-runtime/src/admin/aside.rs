@@ -9,8 +9,10 @@ use tokio::time::timeout;
 
 /// How many may be under way at once, those included that nobody waits for any more.
 const AT_ONCE: usize = 8;
+/// How long a request waits for a place.
+const QUEUE_TIME: Duration = Duration::from_secs(2);
 /// How long somebody waits for it.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 static PLACES: Semaphore = Semaphore::const_new(AT_ONCE);
 
@@ -34,19 +36,29 @@ pub(super) async fn aside_for<R: Send + 'static>(
     patience: Duration,
     work: impl FnOnce() -> R + Send + 'static,
 ) -> Result<R, Response> {
-    let Ok(place) = PLACES.try_acquire() else { return Err(busy("too many of these are under way")) };
+    let Ok(Ok(place)) = timeout(QUEUE_TIME, PLACES.acquire()).await else {
+        return Err(busy("too many of these are under way"));
+    };
     let working = spawn_blocking(move || {
         let _place = place;
         work()
     });
     match timeout(patience, working).await {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(_)) => Err((StatusCode::INTERNAL_SERVER_ERROR, "this endpoint panicked\n").into_response()),
-        Err(_) => Err(busy("this takes too long: somebody's metric, output or subscriber is stuck")),
+        Ok(Err(_)) => Err(panicked()),
+        Err(_) => Err(late()),
     }
 }
 
-fn busy(why: &'static str) -> Response {
+pub(super) fn panicked() -> Response {
+    (StatusCode::INTERNAL_SERVER_ERROR, "this endpoint panicked\n").into_response()
+}
+
+pub(super) fn late() -> Response {
+    busy("this takes too long: somebody's metric, output or subscriber is stuck")
+}
+
+pub(super) fn busy(why: &'static str) -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response()
 }
 

@@ -3,12 +3,14 @@
 use super::refusal::Refusal;
 use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
+use std::mem;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 /// How long a connection may be without a byte read or written.
@@ -16,20 +18,45 @@ pub(super) const STILL_TIME: Duration = Duration::from_secs(30);
 /// How long a client is listened to after the last answer.
 const CLOSING_TIME: Duration = Duration::from_secs(2);
 
-/// When something was last read or written, and whether the client waits for us, and has asked to.
+/// The part of its life that a connection is in, which decides whether it gives its place to another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// No complete request has arrived since the last answer.
+    Arriving,
+    /// A complete request waits for its turn.
+    Queued,
+    /// A handler makes the answer.
+    Serving,
+    /// The answer is complete, and the client has not taken all of it.
+    Writing,
+}
+
+/// The state of a connection, shared by its task and the server.
 #[derive(Clone)]
 pub(super) struct Progress(Arc<State>);
 
 struct State {
+    /// When a byte was last read or written.
     moved: Mutex<Instant>,
-    answering: AtomicBool,
+    stage: Mutex<Stage>,
     waiting: AtomicBool,
+    closed: Notify,
+}
+
+/// A phase and its beginning.
+struct Stage {
+    phase: Phase,
+    since: Instant,
+    /// Held from the turn of a request until its answer is written.
+    turn: Option<OwnedSemaphorePermit>,
 }
 
 impl Progress {
     pub(super) fn new() -> Self {
-        let (answering, waiting) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self(Arc::new(State { moved: Mutex::new(Instant::now()), answering, waiting }))
+        let now = Instant::now();
+        let stage = Stage { phase: Phase::Arriving, since: now, turn: None };
+        let (waiting, closed) = (AtomicBool::new(false), Notify::new());
+        Self(Arc::new(State { moved: Mutex::new(now), stage: Mutex::new(stage), waiting, closed }))
     }
 
     fn made(&self) {
@@ -40,9 +67,69 @@ impl Progress {
         *self.0.moved.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A request is being answered, or that is over.
-    pub(super) fn answering(&self, answering: bool) {
-        self.0.answering.store(answering, Ordering::Relaxed);
+    fn stage(&self) -> MutexGuard<'_, Stage> {
+        self.0.stage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The phase and its beginning.
+    pub(super) fn phase(&self) -> (Phase, Instant) {
+        let stage = self.stage();
+        (stage.phase, stage.since)
+    }
+
+    /// The same, unless it has the turn of a request. Turns bound the number of those.
+    pub(super) fn phase_without_turn(&self) -> Option<(Phase, Instant)> {
+        let stage = self.stage();
+        stage.turn.is_none().then_some((stage.phase, stage.since))
+    }
+
+    fn enter(&self, phase: Phase, turn: Option<OwnedSemaphorePermit>) {
+        let mut stage = self.stage();
+        // A slow client stays as old as it is.
+        if stage.phase != phase {
+            stage.since = Instant::now();
+        }
+        let before = mem::replace(&mut stage.turn, turn);
+        stage.phase = phase;
+        drop(stage);
+        drop(before);
+    }
+
+    /// The head of a request has arrived, and its body may follow.
+    pub(super) fn arrives(&self) {
+        self.enter(Phase::Arriving, None);
+    }
+
+    /// The request is complete, and waits for its turn.
+    pub(super) fn queues(&self) {
+        self.enter(Phase::Queued, None);
+    }
+
+    /// The request is complete, and has its turn, or needs none.
+    pub(super) fn is_served(&self, turn: Option<OwnedSemaphorePermit>) {
+        self.enter(Phase::Serving, turn);
+    }
+
+    /// All of the answer has been handed to hyper.
+    pub(super) fn is_answered(&self) {
+        let mut stage = self.stage();
+        (stage.phase, stage.since) = (Phase::Writing, Instant::now());
+    }
+
+    /// hyper has nothing left to write.
+    fn is_written(&self) {
+        if self.phase().0 == Phase::Writing {
+            self.enter(Phase::Arriving, None);
+        }
+    }
+
+    /// Ends the connection, whatever it does.
+    pub(super) fn close(&self) {
+        self.0.closed.notify_one();
+    }
+
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// What is being answered takes its time, until this is dropped, so that nothing has to move. In return, the client may
@@ -56,12 +143,7 @@ impl Progress {
         self.0.waiting.load(Ordering::Relaxed)
     }
 
-    /// Since when the client has had nothing to wait for.
-    pub(super) fn idle_since(&self) -> Option<Instant> {
-        (!self.0.answering.load(Ordering::Relaxed)).then(|| self.last())
-    }
-
-    /// Drives a connection until it ends, or gives it up once it has been still for too long: whatever
+    /// Drives a connection until it ends. Gives it up once it has been [closed](Self::close) or still for too long: whatever
     /// it waits for, be it that the client does not read.
     pub(super) async fn watch<F: Future>(self, connection: F) -> Option<F::Output> {
         let still = async {
@@ -74,10 +156,14 @@ impl Progress {
                 sleep_until(end).await;
             }
         };
-        let (mut connection, mut still) = (pin!(connection), pin!(still));
+        let closed = self.0.closed.notified();
+        let (mut connection, mut still, mut closed) = (pin!(connection), pin!(still), pin!(closed));
         poll_fn(|context| {
             if let Poll::Ready(ended) = connection.as_mut().poll(context) {
                 return Poll::Ready(Some(ended));
+            }
+            if closed.as_mut().poll(context).is_ready() {
+                return Poll::Ready(None);
             }
             ready!(still.as_mut().poll(context));
             Refusal::Unread.count();
@@ -176,8 +262,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Client<IO> {
         self.io.is_write_vectored()
     }
 
-    /// hyper comes here whenever it is woken, and while it has a request answered, it does not read.
+    /// hyper comes here whenever it is woken and has nothing left to write. While it has a request answered, it does not
+    /// read.
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.progress.is_written();
         if self.progress.is_waiting() {
             self.look(context)?;
         }

@@ -15,8 +15,8 @@ const DEADLINE: Duration = Duration::from_secs(20);
 /// pieces they arrive. Returns the answers.
 ///
 /// # Panics
-/// If the connection does not end, if it or a handler panics, or if somebody sees something without the
-/// token that it takes.
+/// If the connection does not end, if it or a handler panics, if somebody sees something without the
+/// token that it takes, or if a body is asked for where none is taken.
 pub(crate) fn feed(input: &[u8]) -> String {
     let Some((&choice, bytes)) = input.split_first() else { return String::new() };
     let listener = if choice & 1 == 0 { Listener::Loopback } else { Listener::Reachable };
@@ -52,6 +52,8 @@ pub(crate) fn feed(input: &[u8]) -> String {
     let shown = bytes.windows(TOKEN.len()).any(|shown| shown == TOKEN.as_bytes());
     let open = allow_remote || (listener == Listener::Loopback && !token) || (token && shown);
     assert!(open || !answers.contains(" 200 OK\r\n"), "nobody sees anything without the token");
+    let takes_body = bytes.windows(16).any(|path| path == b"/debug/log-level");
+    assert!(takes_body || !answers.contains(" 100 Continue\r\n"), "no body is asked for where none is taken");
     answers
 }
 
@@ -59,7 +61,7 @@ pub(crate) fn feed(input: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    const SEEDS: [&str; 16] = [
+    const SEEDS: [&str; 18] = [
         "GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n",
         "GET /metrics HTTP/1.1\r\nHost: 127.0.0.1:9464\r\nAccept: application/openmetrics-text\r\n\r\n",
         "GET /health/startup?verbose HTTP/1.0\r\n\r\n",
@@ -76,6 +78,8 @@ mod tests {
         "GET /\u{e9}%zz?%00 HTTP/1.1\r\nHost: a\r\nHost: b\r\n folded\r\n\r\n",
         "POST / HTTP/1.1\r\nContent-Length: 18446744073709551615\r\nContent-Length: 1\r\n\r\n",
         "\r\n\r\n\0\u{7f}\r\n",
+        "GET /health/live HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /health/live HTTP/1.1\r\n\r\n",
+        "PUT /debug/log-level?ttl=1s HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\ninfo",
     ];
 
     #[test]
@@ -91,7 +95,9 @@ mod tests {
         assert_eq!(status(0xf2, 4), ["200"], "with the token");
         assert_eq!(status(0xf1, 0), ["403"], "no token on an address that others reach");
         assert_eq!(status(0xf0, 5).len(), 3, "pipelined");
-        assert_eq!(status(0xf0, 8), ["100", "405"]);
+        assert_eq!(status(0xf0, 8), ["413"], "it takes no body, and does not ask for one");
+        assert_eq!(status(0xf0, 16), ["413"], "the last request of its connection");
+        assert_eq!(status(0xf2, 17), ["401"], "no body is asked for without the token");
     }
 
     /// A thousand requests that are nearly right; the same ones each time.

@@ -21,8 +21,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use std::time::Duration;
 
+pub(super) const PATH: &str = "/debug/log-level";
+
 pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
-    Router::new().route("/debug/log-level", get(show).put(set).delete(revert))
+    Router::new().route(PATH, get(show).put(set).delete(revert))
 }
 
 async fn show() -> Response {

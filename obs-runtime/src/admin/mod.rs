@@ -26,24 +26,33 @@
 //!
 //! # Limits
 //!
-//! Whoever asks for health is answered whatever else is stuck: a scrape and a change of the log level run on threads of
-//! their own, eight at once, and are given up after ten seconds (503).
+//! Probes of `/health/*` are answered whatever else goes on. Other requests are answered 192 at once; a further one waits
+//! up to five seconds for its turn, and is then answered 503. One scrape runs at a time: requests that arrive meanwhile
+//! wait for the next, and share it. Scrapes, changes of the log level and profiles run on threads of their own, and are
+//! given up after ten seconds (503).
 //!
-//! Request line and headers are at most 16 KiB and 64 headers (431), and a body 16 KiB (413). A client has
-//! five seconds for each of them, and as long from one request to the next. A connection on which nothing
-//! moves for 30 seconds is closed, so its client has to read. Of more than 128 at once, the one that has been idle longest is closed; while all are being answered, a further one is
-//! answered 503. What
-//! was refused is counted in `obs_admin_requests_refused_total`, by reason: `token`, `no_token`, `host`,
-//! `cross_site`, `connections`, `head_size`, `head_time`, `body_size`, `body_time`, `syntax` and `unread`.
+//! Request line and headers are at most 16 KiB and 64 headers (431). Of all endpoints, only `PUT /debug/log-level` takes a
+//! body, of at most 16 KiB; a request to another is refused at once if it announces one (413). A client has five seconds
+//! for each of head and body, and as long from one request to the next. A connection on which nothing
+//! moves for 30 seconds is closed, so its client has to read.
+//!
+//! There are at most 128 connections besides those that are being answered. For a further one, the connection is closed that has been without a complete request
+//! for the longest time; or, if each has one, the one that has waited longest for its turn or for its client to read. A
+//! connection is never closed while its answer is being made, such as a profile. The number of refusals and of connections
+//! closed is in `obs_admin_requests_refused_total`, by reason: `token`, `no_token`, `host`, `cross_site`, `connections`,
+//! `requests`, `head_size`, `head_time`, `body_size`, `body_time`, `syntax` and `unread`.
 
 mod access;
 mod aside;
 mod client;
+mod connections;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod log_level;
 mod profiles;
 mod refusal;
+#[cfg(feature = "prometheus")]
+mod scrape;
 mod server;
 
 pub(crate) use access::{Policy, Token, install};
@@ -52,8 +61,6 @@ pub(crate) use refusal::refused;
 pub(crate) use server::serve;
 
 use access::{Class, Listener, check, current};
-#[cfg(feature = "prometheus")]
-use aside::aside;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::middleware::{Next, from_fn, map_response};
@@ -62,8 +69,13 @@ use axum::response::Response;
 /// The endpoints, to mount in a server of the application's own.
 ///
 /// ```
-/// let app: axum::Router = axum::Router::new().merge(obs_runtime::admin::router());
+/// let app = axum::Router::new(); // the application's routes, and then its layers
+/// let app = obs_runtime::admin::router().merge(app);
+/// # let _: axum::Router = app;
 /// ```
+///
+/// In this order axum keeps the application's fallback with its layers, such as the
+/// `ServerLayer` of [the feature `http`](crate), for requests that match no route.
 ///
 /// Whoever reaches them there sees `/metrics` and `/health/*`; put a layer before them if that is too much.
 /// All else takes the [token](crate::Builder::admin_token).
@@ -96,6 +108,11 @@ fn open<S: Clone + Send + Sync + 'static>(listener: Listener) -> Router<S> {
     router
 }
 
+/// Whether a request is for an endpoint that takes a body.
+fn takes_body(head: &axum::http::request::Parts) -> bool {
+    head.method == axum::http::Method::PUT && head.uri.path() == log_level::PATH
+}
+
 /// What is below `/debug/`, and never open to everybody.
 fn debug<S: Clone + Send + Sync + 'static>() -> Router<S> {
     log_level::routes().merge(profiles::routes())
@@ -121,11 +138,15 @@ async fn protected(mut response: Response) -> Response {
 
 #[cfg(feature = "prometheus")]
 async fn metrics(headers: axum::http::HeaderMap) -> Response {
-    use crate::metrics::{TextFormat, encode};
+    use crate::metrics::TextFormat;
     use axum::http::header;
+    use axum::response::IntoResponse;
     let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     let format = TextFormat::for_accept(accept);
-    aside(move || ([(header::CONTENT_TYPE, format.content_type())], encode(format))).await
+    match scrape::scrape(format).await {
+        Ok(text) => ([(header::CONTENT_TYPE, format.content_type())], text).into_response(),
+        Err(answer) => answer,
+    }
 }
 
 #[cfg(test)]

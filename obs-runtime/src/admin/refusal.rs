@@ -17,12 +17,16 @@ pub(super) enum Refusal {
     SeveralHosts,
     /// A page of another site has sent it.
     CrossSite,
-    /// There are as many connections as there may be.
+    /// There are as many connections as there may be, and this one is closed for another.
     Connections,
+    /// As many requests are answered as there may be, and this one has waited for its turn.
+    Requests,
     /// The request line and headers are too long, or there are too many of them.
     HeadSize,
     /// It took too long to send those.
     HeadTime,
+    /// There is a body where none is taken.
+    Body,
     /// The body is too long.
     BodySize,
     /// It took too long to send it.
@@ -34,12 +38,13 @@ pub(super) enum Refusal {
 }
 
 /// How often each reason there was one. Several refusals may have the same reason.
-static REFUSED: [(&str, AtomicU64); 11] = [
+static REFUSED: [(&str, AtomicU64); 12] = [
     ("token", AtomicU64::new(0)),
     ("no_token", AtomicU64::new(0)),
     ("host", AtomicU64::new(0)),
     ("cross_site", AtomicU64::new(0)),
     ("connections", AtomicU64::new(0)),
+    ("requests", AtomicU64::new(0)),
     ("head_size", AtomicU64::new(0)),
     ("head_time", AtomicU64::new(0)),
     ("body_size", AtomicU64::new(0)),
@@ -76,9 +81,10 @@ impl Refusal {
             Self::ForeignHost | Self::SeveralHosts => "host",
             Self::CrossSite => "cross_site",
             Self::Connections => "connections",
+            Self::Requests => "requests",
             Self::HeadSize => "head_size",
             Self::HeadTime => "head_time",
-            Self::BodySize => "body_size",
+            Self::Body | Self::BodySize => "body_size",
             Self::BodyTime => "body_time",
             Self::Syntax => "syntax",
             Self::Unread => "unread",
@@ -96,10 +102,10 @@ impl Refusal {
             Self::Token => StatusCode::UNAUTHORIZED,
             Self::NoToken | Self::ForeignHost | Self::CrossSite => StatusCode::FORBIDDEN,
             Self::SeveralHosts | Self::Syntax => StatusCode::BAD_REQUEST,
-            Self::Connections | Self::Unread => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Connections | Self::Requests | Self::Unread => StatusCode::SERVICE_UNAVAILABLE,
             Self::HeadSize => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::HeadTime | Self::BodyTime => StatusCode::REQUEST_TIMEOUT,
-            Self::BodySize => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Body | Self::BodySize => StatusCode::PAYLOAD_TOO_LARGE,
         }
     }
 
@@ -116,8 +122,10 @@ impl Refusal {
             Self::SeveralHosts => "more than one `Host`\n",
             Self::CrossSite => "pages of other sites may not ask this\n",
             Self::Connections => "too many connections\n",
+            Self::Requests => "too many requests are under way\n",
             Self::HeadSize => "the request line and headers are too long\n",
             Self::HeadTime | Self::BodyTime => "the request took too long to arrive\n",
+            Self::Body => "this takes no body\n",
             Self::BodySize => "the body is too long\n",
             Self::Syntax => "this is not HTTP\n",
             Self::Unread => "the answer was not read\n",
@@ -133,17 +141,6 @@ impl Refusal {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
         }
         response
-    }
-
-    /// The same as bytes, for a connection that is closed before its request is read.
-    pub(super) fn last_words(self) -> String {
-        self.count();
-        let (status, text) = (self.status(), self.text());
-        format!(
-            "HTTP/1.1 {status}\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: {}\r\n\
-             x-content-type-options: nosniff\r\ncache-control: no-store\r\nconnection: close\r\n\r\n{text}",
-            text.len(),
-        )
     }
 }
 

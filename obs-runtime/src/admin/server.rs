@@ -2,13 +2,14 @@
 
 use super::access::{self, Class, Listener, Policy};
 use super::client::{Client, Progress};
+use super::connections::Connections;
 use super::refusal::{Refusal, protect};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use hyper::body::{Body as _, Incoming};
+use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -19,12 +20,11 @@ use std::net::{SocketAddr, TcpListener};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::thread;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
-use tokio::task::JoinHandle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower_service::Service;
 
 /// How long the request line and headers may be together, in bytes.
@@ -39,8 +39,15 @@ pub(super) const BODY_LIMIT: usize = 16 * 1024;
 const HEAD_TIME: Duration = Duration::from_secs(5);
 /// How long a body may take.
 const BODY_TIME: Duration = Duration::from_secs(5);
-/// How many connections are served at once. As many more are told that they are not, where all of these are busy.
-const CONNECTIONS: usize = 128;
+/// The number of requests that are answered at once, besides those for health, which take no turns.
+const TURNS: usize = 192;
+/// The time that a request waits for its turn.
+const TURN_TIME: Duration = Duration::from_secs(5);
+/// The number of connections that wait to be accepted. The kernel may have a lower limit.
+#[cfg(unix)]
+const BACKLOG: u32 = 4096;
+/// The number of connections that are accepted in a row.
+const ACCEPTED_AT_ONCE: usize = 16;
 /// How long to wait when no connection can be accepted: this, and then longer each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
@@ -55,7 +62,7 @@ pub(crate) fn serve(listener: TcpListener) -> io::Result<SocketAddr> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let listener = {
         let _in_runtime = runtime.enter();
-        tokio::net::TcpListener::from_std(listener)?
+        with_backlog(listener)?
     };
     thread::Builder::new()
         .name("obs-admin".into())
@@ -63,28 +70,37 @@ pub(crate) fn serve(listener: TcpListener) -> io::Result<SocketAddr> {
     Ok(address)
 }
 
+/// Has the kernel hold up to [`BACKLOG`] connections that are not accepted yet. The standard library says 128, and a
+/// client that comes when a crowd has taken these waits a second before it tries again.
+#[cfg(unix)]
+fn with_backlog(listener: TcpListener) -> io::Result<tokio::net::TcpListener> {
+    // A socket that listens may be told so again, with another number. This type is but the way to do so.
+    let socket = std::net::TcpStream::from(std::os::fd::OwnedFd::from(listener));
+    tokio::net::TcpSocket::from_std_stream(socket).listen(BACKLOG)
+}
+
+#[cfg(not(unix))]
+fn with_backlog(listener: TcpListener) -> io::Result<tokio::net::TcpListener> {
+    tokio::net::TcpListener::from_std(listener)
+}
+
 /// Accepts connections for ever.
 async fn accept(listener: &tokio::net::TcpListener, server: &Arc<Server>) {
-    let mut connections = Connections::default();
-    // Each that is turned away holds one of these, so their number is that of those.
-    let waiting_places = Arc::new(());
-    let mut pause = FIRST_PAUSE;
+    let (mut pause, mut accepted) = (FIRST_PAUSE, 0_usize);
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
                 pause = FIRST_PAUSE;
-                if connections.have_room() {
-                    let progress = Progress::new();
-                    let serving = tokio::spawn(connection(stream, Arc::clone(server), progress.clone()));
-                    connections.0.push((progress, serving));
-                } else if Arc::strong_count(&waiting_places) <= CONNECTIONS {
-                    let place = Arc::clone(&waiting_places);
-                    tokio::spawn(async move {
-                        turn_away(stream).await;
-                        drop(place);
-                    });
-                } else {
-                    Refusal::Connections.count();
+                let (server, progress) = (Arc::clone(server), Progress::new());
+                let place = server.connections.enter(&progress);
+                tokio::spawn(async move {
+                    let _place = place;
+                    connection(stream, server, progress).await;
+                });
+                accepted = accepted.wrapping_add(1);
+                if accepted % ACCEPTED_AT_ONCE == 0 {
+                    // Requests that are here already are read before a crowd of further connections can close theirs.
+                    tokio::task::yield_now().await;
                 }
             }
             Err(error) if is_the_clients(&error) => {}
@@ -100,43 +116,10 @@ async fn accept(listener: &tokio::net::TcpListener, server: &Arc<Server>) {
     }
 }
 
-/// Those that are served.
-#[derive(Default)]
-struct Connections(Vec<(Progress, JoinHandle<()>)>);
-
-impl Connections {
-    /// Whether there is room for another: where there is none, the one is closed that has been idle longest, so that
-    /// clients who only hold connections keep nobody out.
-    fn have_room(&mut self) -> bool {
-        if self.0.len() < CONNECTIONS {
-            return true;
-        }
-        self.0.retain(|(_, serving)| !serving.is_finished());
-        if self.0.len() < CONNECTIONS {
-            return true;
-        }
-        let idle = self.0.iter().enumerate();
-        let idle = idle.filter_map(|(place, (progress, _))| Some((progress.idle_since()?, place)));
-        let Some((_, place)) = idle.min() else { return false };
-        let (_, serving) = self.0.swap_remove(place);
-        serving.abort();
-        Refusal::Connections.count();
-        true
-    }
-}
-
 /// Whether it is about one connection, which was gone before it was accepted.
 fn is_the_clients(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
-}
-
-async fn turn_away(stream: TcpStream) {
-    let mut client = Client::new(stream, Progress::new());
-    let words = Refusal::Connections.last_words();
-    // They fit into the buffer of a connection that was never written to; a client that is gone is no loss.
-    let _ = poll_fn(|context| Pin::new(&mut client).poll_write(context, words.as_bytes())).await;
-    let _ = poll_fn(|context| Pin::new(&mut client).poll_shutdown(context)).await;
 }
 
 /// Serves one client, until it or we have had enough. That the client is gone is no news: health checks
@@ -148,10 +131,8 @@ where
     let service = service_fn(|request| {
         let (server, progress) = (Arc::clone(&server), progress.clone());
         async move {
-            progress.answering(true);
             let answer = server.answer(request, progress.clone()).await;
-            progress.answering(false);
-            Ok::<_, Infallible>(answer)
+            Ok::<_, Infallible>(answer.map(|body| Answer { body, progress }))
         }
     });
     let client = Client::new(io, progress.clone());
@@ -176,16 +157,20 @@ pub(super) struct Server {
     listener: Listener,
     policy: Arc<Policy>,
     routes: Router,
+    connections: Arc<Connections>,
+    turns: Arc<Semaphore>,
 }
 
 impl Server {
     pub(super) fn new(listener: Listener, policy: Arc<Policy>, routes: Router) -> Self {
-        Self { listener, policy, routes }
+        let (connections, turns) = (Arc::default(), Arc::new(Semaphore::new(TURNS)));
+        Self { listener, policy, routes, connections, turns }
     }
 
     async fn answer(&self, request: Request<Incoming>, progress: Progress) -> Response {
+        progress.arrives();
         let (mut head, mut body) = request.into_parts();
-        let mut response = match self.admit(&head, &mut body).await {
+        let mut response = match self.admit(&head, &mut body, &progress).await {
             Ok(bytes) => {
                 head.extensions.insert(progress);
                 let request = Request::from_parts(head, Body::from(bytes));
@@ -207,10 +192,65 @@ impl Server {
         response
     }
 
-    /// The body of a request that may be answered. Nothing is read of the others.
-    async fn admit(&self, head: &Parts, body: &mut Incoming) -> Result<Bytes, Refusal> {
-        access::check(self.listener, &self.policy, Class::of(head.uri.path()), head)?;
-        tokio::time::timeout(BODY_TIME, read(body)).await.unwrap_or(Err(Refusal::BodyTime))
+    /// Reads the body of a request that may be answered, and waits for the request's turn. Nothing is read of others.
+    async fn admit(&self, head: &Parts, body: &mut Incoming, progress: &Progress) -> Result<Bytes, Refusal> {
+        let path = head.uri.path();
+        access::check(self.listener, &self.policy, Class::of(path), head)?;
+        let bytes = if super::takes_body(head) {
+            tokio::time::timeout(BODY_TIME, read(body)).await.unwrap_or(Err(Refusal::BodyTime))?
+        } else if body.is_end_stream() {
+            Bytes::new()
+        } else {
+            // The client may take its time with it, or never send it.
+            return Err(Refusal::Body);
+        };
+        let turn = if access::is_health(path) { None } else { Some(self.turn(progress).await?) };
+        progress.is_served(turn);
+        Ok(bytes)
+    }
+
+    /// Waits until the request may be answered, after those that came before it.
+    async fn turn(&self, progress: &Progress) -> Result<OwnedSemaphorePermit, Refusal> {
+        let turns = &self.turns;
+        if let Ok(turn) = Arc::clone(turns).try_acquire_owned() {
+            return Ok(turn);
+        }
+        progress.queues();
+        self.connections.close_slow_reader();
+        let turn = tokio::time::timeout(TURN_TIME, Arc::clone(turns).acquire_owned()).await;
+        turn.ok().and_then(Result::ok).ok_or(Refusal::Requests)
+    }
+}
+
+/// The body of an answer. The connection is busy with it until the client has taken all of it.
+struct Answer {
+    body: Body,
+    progress: Progress,
+}
+
+impl hyper::body::Body for Answer {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        self.progress.is_answered();
     }
 }
 

@@ -126,9 +126,9 @@ pub(super) struct Checks;
 #[cfg(feature = "health")]
 impl Collector for Checks {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        use crate::health::{Status, all};
+        use crate::health::{Status, all, now};
         type Pick = fn(&(u64, u64)) -> u64;
-        let now = std::time::Instant::now();
+        let now = now();
         let checks: Vec<_> = all()
             .iter()
             .map(|check| {

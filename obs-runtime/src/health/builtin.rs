@@ -1,7 +1,7 @@
 //! Checks that every service can use. Each is what [`CheckBuilder::register`](super::CheckBuilder::register) takes.
 
-use super::{Health, shown};
-use std::time::{Duration, Instant};
+use super::{Health, clock, shown};
+use std::time::Duration;
 use tokio::runtime::Handle;
 
 /// Fails where the file system of a path has less free space than that, in bytes.
@@ -42,10 +42,9 @@ pub fn event_loop_lag(
 {
     let runtime = Handle::current();
     move || {
-        let (runtime, asked) = (runtime.clone(), Instant::now());
+        let (runtime, asked) = (runtime.clone(), clock::now());
         Box::pin(async move {
-            let got_to =
-                runtime.spawn(async { Instant::now() }).await.map_err(|_| "the runtime has ended")?;
+            let got_to = runtime.spawn(async { clock::now() }).await.map_err(|_| "the runtime has ended")?;
             let lag = got_to.saturating_duration_since(asked);
             if lag <= most {
                 return Ok(Health::Good);

@@ -33,7 +33,8 @@
 //! Checks run in the background, from the start of the runtime, each on its own interval and under its own deadline. A
 //! probe is answered from their last results, and runs nothing. One that panics, hangs or blocks its thread fails, and
 //! is in nobody's way; it is not run again before it has come back. A thread of the runtime looks after that, and each
-//! run has a thread for as long as it takes.
+//! run has a thread for as long as it takes. Deadlines and the age of results count only time in which the process ran: one
+//! that was stopped, frozen or suspended answers its first probe as it would have before.
 //!
 //! A closure runs in the tokio runtime that it was registered in, whose connections it may use. A function with the
 //! attribute runs in the one that calls [`Guard::serve`](crate::Guard::serve) or [`started`](crate::lifecycle::started),
@@ -46,6 +47,7 @@
 //! `health_check_failures_total`. A line in the log tells of each change, and of nothing else.
 
 mod builtin;
+mod clock;
 mod declared;
 #[cfg(feature = "admin")]
 mod http;
@@ -60,6 +62,8 @@ pub use builtin::disk_space;
 #[cfg(feature = "otlp")]
 pub use builtin::export_success;
 pub use builtin::{event_loop_lag, progress};
+#[cfg(feature = "prometheus")]
+pub(crate) use clock::now;
 #[doc(hidden)]
 pub use declared::{CHECKS, Declared, run};
 #[cfg(feature = "admin")]

@@ -1,5 +1,6 @@
 //! The checks that there are.
 
+use super::clock;
 use super::declared::{CHECKS, Declared, Running, run};
 use super::runner;
 use super::spec::Spec;
@@ -53,7 +54,7 @@ impl Registered {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How it stands.
+    /// How it stands at a moment [without stops](clock).
     pub(crate) fn standing(&self, now: Instant) -> Standing {
         self.state().standing(&self.spec, now)
     }
@@ -69,7 +70,7 @@ impl Registered {
         let (changed, standing, has_passed) = {
             let mut state = self.state();
             let changed = state.note(&self.spec, run);
-            (changed, state.standing(&self.spec, Instant::now()), state.has_passed())
+            (changed, state.standing(&self.spec, clock::now()), state.has_passed())
         };
         if let Some((before, now)) = changed {
             let spec = self.spec.clone();
@@ -80,7 +81,7 @@ impl Registered {
 
     /// Runs it from now on.
     fn watch(self: &Arc<Self>) {
-        self.state().watched(Instant::now());
+        self.state().watched(clock::now());
         let task = runner::watch(self.clone());
         *self.watch.lock().unwrap_or_else(PoisonError::into_inner) = task;
     }
@@ -123,6 +124,7 @@ pub(crate) fn verify() -> Result<(), RegisterError> {
 
 /// Runs all checks from now on: those that are declared, and those that have been registered.
 pub(crate) fn start(home: Option<Handle>) {
+    clock::start();
     home.into_iter().for_each(runner::adopt);
     let mut registry = registry();
     registry.started = true;

@@ -1,6 +1,7 @@
 //! What a probe is told, from the last results of the checks.
 
 use super::Status;
+use super::clock;
 use super::registry::{Registered, all};
 use super::spec::Probe;
 use super::state::Standing;
@@ -38,7 +39,7 @@ pub struct CheckReport {
 /// ```
 #[must_use]
 pub fn report(probe: Probe) -> Report {
-    Report::new(probe, phase(), &all(), Instant::now())
+    Report::new(probe, phase(), &all(), clock::now())
 }
 
 impl Report {

@@ -2,6 +2,7 @@
 //!
 //! A run has a thread of its own because it is the user's code and may block: then it holds up nothing but itself.
 
+use super::clock;
 use super::declared::Running;
 use super::registry::Registered;
 use super::shown;
@@ -16,7 +17,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
 use std::task::Poll;
 use std::thread;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -105,7 +106,12 @@ async fn run_for_ever(check: Arc<Registered>) {
             None => run_once(&check, began, &mut hung).await,
         };
         let ended = Instant::now();
-        let run = Run { result, took: ended - began, ended: ended.into_std(), ended_at: SystemTime::now() };
+        let run = Run {
+            result,
+            took: ended - began,
+            ended: clock::without_stops(ended.into_std()),
+            ended_at: SystemTime::now(),
+        };
         if check.note(run) {
             return;
         }
@@ -158,13 +164,29 @@ async fn run_once(check: &Arc<Registered>, began: Instant, hung: &mut Option<Hun
         let run = AssertUnwindSafe(|| home.block_on(unless(cancelled, (runs.routine)())));
         catch_unwind(run).unwrap_or_else(|panic| Err(panicked(panic)))
     });
-    let ended = timeout(check.spec.timeout, &mut run).await;
+    let ended = within(check.spec.timeout, &mut run).await;
     drop(cancel);
-    if let Ok(result) = ended {
+    if let Some(result) = ended {
         return result.unwrap_or_else(|_| Err(DROPPED.to_owned()));
     }
     *hung = Some(Hung { since: began, run });
     Err(format!("no answer within {}", shown(check.spec.timeout)))
+}
+
+/// Waits for the end of a future as long as the process has run for less than `limit`. `None` if it does not end.
+async fn within<F: Future + Unpin>(limit: Duration, future: &mut F) -> Option<F::Output> {
+    let now = || clock::without_stops(Instant::now().into_std());
+    let end = now() + limit;
+    loop {
+        // Timers go on while the process is stopped.
+        let left = end.saturating_duration_since(now());
+        if left.is_zero() {
+            return None;
+        }
+        if let Ok(output) = timeout(left, &mut *future).await {
+            return Some(output);
+        }
+    }
 }
 
 /// What the future comes to, unless it is cancelled first: then it is dropped.
@@ -193,7 +215,6 @@ mod tests {
     use super::*;
     use crate::health::{CheckResult, Spec, Status};
     use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::time::Duration;
     use tokio::time::{advance, sleep};
 
     /// Runs a check in the test's runtime, whose time is the test's.

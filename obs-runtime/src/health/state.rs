@@ -1,4 +1,5 @@
-//! How a check stands: what its runs have said, settled by thresholds. Pure; the time is told from outside.
+//! How a check stands: what its runs have said, settled by thresholds. Pure; the time is told from outside, without the time
+//! in which the process was [stopped](super::clock).
 
 use super::{Health, Probe, Spec, Status};
 use std::time::{Duration, Instant, SystemTime};

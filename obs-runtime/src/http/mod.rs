@@ -43,7 +43,7 @@
 //!
 //! **Series are bounded.** The route is the pattern that matched, never the path; requests that no route
 //! matched, the 65th route and methods that HTTP does not define count as `other`. A scanner makes no
-//! series.
+//! series. [`ServerLayer`] has the order in which routers are put together for these requests to be seen.
 //!
 //! **More log lines of one request.** With the feature `admin`, a request that has the token of the admin endpoints in
 //! `x-log-level-token` and a level such as `debug` in `x-log-level` has all its lines up to that level written

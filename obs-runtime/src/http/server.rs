@@ -25,8 +25,25 @@ const TRACERESPONSE: HeaderName = HeaderName::from_static("traceresponse");
 /// Observes the requests of a server: see the [module](super).
 ///
 /// In `axum`, add it to the router with [`Router::layer`](https://docs.rs/axum/latest/axum/struct.Router.html#method.layer)
-/// after the routes: with the feature `axum`, it knows which of them matched. Layers added after it are
+/// after the routes and the fallback: with the feature `axum`, it knows which of them matched. Layers added after it are
 /// outside, so it does not see what they answer themselves.
+///
+/// Routes and a fallback that are added after the layer are not observed. With
+/// [`Router::merge`](https://docs.rs/axum/latest/axum/struct.Router.html#method.merge), axum keeps the fallback of the
+/// second router, unless only the first has one of its own. So an observed router comes second, and requests that match no
+/// route are observed, too:
+///
+/// ```
+/// use axum::{Router, routing::get};
+/// use obs_runtime::http::ServerLayer;
+///
+/// let observed = Router::new().route("/", get(async || "hello")).layer(ServerLayer::new());
+/// # #[cfg(feature = "admin")] {
+/// let app: Router = obs_runtime::admin::router().merge(observed); // the endpoints themselves are not observed
+/// # }
+/// ```
+///
+/// A router that is nested in another one has the other's fallback: add the layer to the outer one.
 #[derive(Clone, Copy, Debug)]
 pub struct ServerLayer {
     route: RouteOf,

@@ -40,6 +40,8 @@ pub use block::block;
 #[cfg(all(feature = "profile-heap", feature = "admin"))]
 pub(crate) use heap::available as heap_available;
 #[cfg(feature = "profile-heap")]
+pub(crate) use heap::unsampled;
+#[cfg(feature = "profile-heap")]
 pub use heap::{HeapError, heap};
 #[cfg(feature = "profile-heap")]
 #[doc(hidden)]
@@ -68,6 +70,17 @@ use std::time::Duration;
 pub(crate) fn start(slow_poll: Option<Duration>, stuck_after: Option<Duration>) -> io::Result<()> {
     slow::set_limit(slow_poll.map(|limit| u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX)));
     stuck::start(stuck_after)
+}
+
+/// Stands for a thread whose allocations are not sampled, where nothing samples them.
+#[cfg(all(not(feature = "profile-heap"), any(feature = "admin", feature = "profile-cpu")))]
+#[must_use]
+pub(crate) struct Unsampled;
+
+/// Has the heap profile leave out the memory that the calling thread needs for a profile, until the result is dropped.
+#[cfg(all(not(feature = "profile-heap"), any(feature = "admin", feature = "profile-cpu")))]
+pub(crate) fn unsampled() -> Unsampled {
+    Unsampled
 }
 
 /// The observed functions that this thread is in.

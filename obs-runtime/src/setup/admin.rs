@@ -136,6 +136,8 @@ mod tests {
         let message = error(&Admin::default(), &[("OBS_ADMIN_TOKEN", "hunter2")]);
         assert!(message.starts_with("OBS_ADMIN_TOKEN is \"(7 characters)\"; it takes"), "{message}");
         assert!(!message.contains("hunter2"), "{message}");
+        let message = error(&Admin::default(), &[("OBS_ADMIN_TOKEN", "\n")]);
+        assert!(message.starts_with("OBS_ADMIN_TOKEN is \"(0 characters)\"; it takes"), "{message}");
         let builder = format!("{:?}", crate::builder().admin_token(TOKEN));
         assert!(!builder.contains(TOKEN), "{builder}");
     }
@@ -145,6 +147,11 @@ mod tests {
         let admin = Admin { token: Some(TOKEN.into()), ..Admin::default() };
         let (_, policy) = resolve(&admin, &[("OBS_ADMIN_TOKEN", "another-token-altogether")]).expect("valid");
         assert!(policy.token.expect("a token").matches(TOKEN.as_bytes()));
+        let message = error(&admin, &[("OBS_ADMIN_TOKEN", "")]);
+        assert!(message.starts_with("OBS_ADMIN_TOKEN is"), "{message}");
+        let off = Admin { place: Place::Off, ..Admin::default() };
+        let message = error(&off, &[("OBS_ADMIN_TOKEN", "")]);
+        assert!(message.starts_with("OBS_ADMIN_TOKEN is"), "the routes may be mounted elsewhere: {message}");
         let message = error(&Admin::default(), &[("OBS_ADMIN_ALLOW_REMOTE", "yes")]);
         assert_eq!(message, "OBS_ADMIN_ALLOW_REMOTE is \"yes\"; it takes `true` or `false`");
     }

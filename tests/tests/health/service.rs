@@ -14,7 +14,7 @@ use tower::ServiceExt;
 
 const SHORT: Duration = Duration::from_millis(20);
 
-static LOADED: AtomicBool = AtomicBool::new(false);
+pub(super) static LOADED: AtomicBool = AtomicBool::new(false);
 static WELL: AtomicBool = AtomicBool::new(true);
 static DECLARED_RUNS: AtomicUsize = AtomicUsize::new(0);
 

@@ -18,6 +18,7 @@ mod many_threads;
 mod metrics_push;
 mod no_exporter;
 mod profiles_http;
+mod router_order;
 mod rust_log;
 mod short_threads;
 mod strange_answers;

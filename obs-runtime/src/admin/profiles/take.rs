@@ -1,7 +1,7 @@
 //! Takes profiles. Those that take time hold neither a thread nor a place among [what is done aside](super::super::aside)
 //! while it passes, and end with the request.
 
-use super::super::aside::{aside_for, aside_value};
+use super::super::aside::{aside_for, aside_value, busy};
 use super::super::client::Progress;
 use super::query::Query;
 use super::{Form, Kind, plain};
@@ -12,13 +12,23 @@ use axum::response::Response;
 use futures_core::Stream;
 use std::io;
 use std::pin::Pin;
+use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
+use tokio::time::timeout;
 
-/// How many may wait at once: each keeps what it has taken first.
-const WAITING: usize = 4;
-static PLACES: Semaphore = Semaphore::const_new(WAITING);
+/// The number of differences that may be under way at once: each keeps the profile that it has taken first. A recording of
+/// CPU time has a place of its own, being one at a time.
+const DIFFERENCES: usize = 4;
+static PLACES: Semaphore = Semaphore::const_new(DIFFERENCES);
+/// Places more for differences of at most [`SHORT`] seconds, which long ones can't hold.
+const SHORT_DIFFERENCES: usize = 2;
+static SHORT_PLACES: Semaphore = Semaphore::const_new(SHORT_DIFFERENCES);
+const SHORT: u32 = 30;
+
+/// Held while a heap profile is taken: others wait for it.
+static HEAP: LazyLock<Arc<Mutex<()>>> = LazyLock::new(Arc::default);
 
 /// How long somebody waits for names to be found, which in a large program that was built without optimisation takes
 /// seconds.
@@ -73,7 +83,7 @@ pub(super) async fn taken(
 }
 
 async fn once(kind: Kind, name: &str, form: Form, query: Query) -> Result<Response, Response> {
-    let bytes = aside_for(PATIENCE, move || now(kind, query).map(|profile| bytes(&profile, form))).await??;
+    let bytes = state(kind, move || now(kind, query).map(|profile| bytes(&profile, form))).await??;
     Ok(answered(bytes.into(), name, form))
 }
 
@@ -86,14 +96,14 @@ async fn difference(
     query: Query,
     progress: Option<Progress>,
 ) -> Result<Response, Response> {
-    let place = place()?;
+    let place = place(seconds)?;
     let waits = progress.as_ref().map(Progress::waits);
-    let earlier = aside_for(PATIENCE, move || now(kind, query)).await??;
+    let earlier = state(kind, move || now(kind, query)).await??;
     let difference = async move {
         let _held = (place, waits);
         sleep(seconds).await;
         let later = move || now(kind, query).map(|profile| bytes(&profile.minus(&earlier), form));
-        aside_for(PATIENCE, later).await.map_err(|_| late())?.map_err(|Refused(_, why)| io::Error::other(why))
+        state(kind, later).await.map_err(|_| late())?.map_err(|Refused(_, why)| io::Error::other(why))
     };
     Ok(answered(later(difference), name, form))
 }
@@ -106,16 +116,15 @@ async fn recorded(
     query: Query,
     progress: Option<Progress>,
 ) -> Result<Response, Response> {
-    let place = place()?;
     let waits = progress.as_ref().map(Progress::waits);
     let hz = query.hz.unwrap_or(DEFAULT_HZ);
     // Dropped where the client hangs up, which ends it.
     let recording =
         aside_value(move || profile::cpu::start(hz).map_err(|error| no_recording(&error))).await??;
     let recorded = async move {
-        let _held = (place, waits);
+        let _waits = waits;
         sleep(seconds).await;
-        aside_for(PATIENCE, move || bytes(&recording.finish(), form)).await.map_err(|_| late())
+        state(Kind::Cpu, move || bytes(&recording.finish(), form)).await.map_err(|_| late())
     };
     Ok(answered(later(recorded), name, form))
 }
@@ -156,9 +165,32 @@ fn no_recording(error: &profile::cpu::CpuError) -> Refused {
     Refused(status, error.to_string())
 }
 
-fn place() -> Result<SemaphorePermit<'static>, Refused> {
-    let busy = |_| Refused(StatusCode::SERVICE_UNAVAILABLE, "too many of these are under way".to_owned());
-    PLACES.try_acquire().map_err(busy)
+fn place(seconds: u32) -> Result<SemaphorePermit<'static>, Refused> {
+    let short = (seconds <= SHORT).then(|| SHORT_PLACES.try_acquire().ok()).flatten();
+    let place = short.or_else(|| PLACES.try_acquire().ok());
+    place.ok_or_else(|| {
+        let why =
+            format!("{DIFFERENCES} of these are under way; there is more room for up to {SHORT} seconds");
+        Refused(StatusCode::SERVICE_UNAVAILABLE, why)
+    })
+}
+
+/// Takes a profile of the present. Profiles of the heap take turns.
+async fn state<R: Send + 'static>(
+    kind: Kind,
+    take: impl FnOnce() -> R + Send + 'static,
+) -> Result<R, Response> {
+    let turn = if kind == Kind::Heap {
+        let turn = timeout(PATIENCE, Arc::clone(&HEAP).lock_owned()).await;
+        Some(turn.map_err(|_| busy("another heap profile is being taken"))?)
+    } else {
+        None
+    };
+    aside_for(PATIENCE, move || {
+        let _held = (turn, profile::unsampled());
+        take()
+    })
+    .await
 }
 
 async fn sleep(seconds: u32) {

@@ -2,9 +2,11 @@
 
 use super::*;
 use crate::admin::access::Token;
+use crate::admin::client::Phase;
 use axum::extract::Extension;
-use axum::routing::{get, post};
+use axum::routing::{get, put};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 const DEADLINE: Duration = Duration::from_secs(5 * 60);
@@ -14,7 +16,7 @@ fn server(policy: Policy) -> Arc<Server> {
         .route("/health/live", get(async || "alive"))
         .route("/large", get(async || "x".repeat(1 << 20)))
         .route("/panic", get(async || -> &'static str { panic!("on purpose") }))
-        .route("/length", post(async |body: String| body.len().to_string()));
+        .route("/debug/log-level", put(async |body: String| body.len().to_string()));
     Arc::new(Server::new(Listener::Loopback, Arc::new(policy), routes))
 }
 
@@ -27,7 +29,8 @@ fn waiting() -> (Router, Arc<()>) {
         tokio::time::sleep(Duration::from_secs(4 * 60)).await;
         "patience"
     };
-    (Router::new().route("/wait", get(wait)).route("/soon", get(async || "soon")), there)
+    let routes = Router::new().route("/wait", get(wait)).route("/soon", get(async || "soon"));
+    (routes.route("/debug/log-level", put(async || "set")), there)
 }
 
 fn connect_to(routes: Router) -> (DuplexStream, JoinHandle<()>) {
@@ -139,11 +142,13 @@ async fn http_as_clients_speak_it() {
     assert!(head.contains("\r\ncontent-length: 5\r\n") && head.ends_with("\r\n\r\n"), "{head}");
     let pipelined = ask(&b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(20)).await;
     assert_eq!(pipelined.matches("HTTP/1.1 200 OK").count(), 20);
-    let expected = ask(b"POST /length HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nab").await;
+    let expected =
+        ask(b"PUT /debug/log-level HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nab").await;
     assert!(expected.starts_with("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK"), "{expected}");
-    let chunked =
-        ask(b"POST /length HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n")
-            .await;
+    let chunked = ask(
+        b"PUT /debug/log-level HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n",
+    )
+    .await;
     assert!(chunked.ends_with("\r\n\r\n3"), "{chunked}");
 }
 
@@ -170,7 +175,7 @@ async fn heads_have_a_limit() {
 #[tokio::test(start_paused = true)]
 async fn bodies_have_a_limit() {
     let with_length = |length: usize| {
-        format!("POST /length HTTP/1.1\r\nContent-Length: {length}\r\n\r\n{}", "y".repeat(length))
+        format!("PUT /debug/log-level HTTP/1.1\r\nContent-Length: {length}\r\n\r\n{}", "y".repeat(length))
     };
     assert!(ask(with_length(BODY_LIMIT).as_bytes()).await.ends_with("\r\n\r\n16384"));
     let before = refused("body_size");
@@ -178,10 +183,11 @@ async fn bodies_have_a_limit() {
         assert!(ask(with_length(length).as_bytes()).await.starts_with("HTTP/1.1 413 "), "{length}");
     }
     let chunks = format!("400\r\n{}\r\n", "y".repeat(0x400)).repeat(17);
-    let chunked = format!("POST /length HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}0\r\n\r\n");
+    let chunked =
+        format!("PUT /debug/log-level HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}0\r\n\r\n");
     assert!(ask(chunked.as_bytes()).await.starts_with("HTTP/1.1 413 "));
     // It has not begun to send it.
-    let expecting = "POST /length HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 16385\r\n\r\n";
+    let expecting = "PUT /debug/log-level HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 16385\r\n\r\n";
     assert!(ask(expecting.as_bytes()).await.starts_with("HTTP/1.1 413 "));
     assert!(refused("body_size") >= before + 4);
 }
@@ -194,7 +200,7 @@ async fn what_is_not_http_is_refused() {
         b"GET / HTTP/9.9\r\n\r\n",
         b"GET / HTTP/1.1\r\nno colon\r\n\r\n",
         b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
-        b"POST /length HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"PUT /debug/log-level HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
     ] {
         let answer = ask(garbage).await;
         assert!(answer.starts_with("HTTP/1.1 400 "), "{}: {answer}", String::from_utf8_lossy(garbage));
@@ -220,11 +226,137 @@ async fn clients_that_take_their_time_are_dropped() {
 
     let (begun, before) = (Instant::now(), refused("body_time"));
     let mut client = connect();
-    client.write_all(b"POST /length HTTP/1.1\r\nContent-Length: 9\r\n\r\nslow").await.expect("written");
+    client
+        .write_all(b"PUT /debug/log-level HTTP/1.1\r\nContent-Length: 9\r\n\r\nslow")
+        .await
+        .expect("written");
     let answer = rest_of(&mut client).await;
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
     assert!(begun.elapsed() < 2 * BODY_TIME);
     assert!(refused("body_time") > before);
+}
+
+/// Whatever announces a body where none is taken is answered before the body comes, if it ever does, and is the last
+/// request of its connection.
+#[tokio::test(start_paused = true)]
+async fn a_body_where_none_is_taken_is_refused_at_once() {
+    let before = refused("body_size");
+    let mut number = 0;
+    for line in [
+        "GET /health/live",
+        "HEAD /health/live",
+        "POST /health/live",
+        "PUT /health/live",
+        "GET /debug/log-level",
+        "DELETE /debug/log-level",
+        "PUT /debug/log-level/",
+        "POST /nowhere",
+        "OPTIONS *",
+    ] {
+        for announced in [
+            "Content-Length: 1\r\n",
+            "Content-Length: 1\r\nExpect: 100-continue\r\n",
+            "Transfer-Encoding: chunked\r\n",
+            "Transfer-Encoding: gzip, chunked\r\n",
+        ] {
+            let (began, mut client) = (Instant::now(), connect());
+            let request = format!("{line} HTTP/1.1\r\n{announced}\r\n");
+            client.write_all(request.as_bytes()).await.expect("written");
+            // The server waits a moment for the client to close, too.
+            let mut read = [0; 12];
+            client.read_exact(&mut read).await.expect("a status");
+            assert_eq!(&read, b"HTTP/1.1 413", "{request}");
+            assert!(began.elapsed() < Duration::from_secs(1), "{request}");
+            let rest = rest_of(&mut client).await;
+            assert!(rest.contains("\r\nconnection: close\r\n"), "{request}: {rest}");
+            number += 1;
+        }
+    }
+    assert!(refused("body_size") >= before + number);
+    for none in ["", "Content-Length: 0\r\n"] {
+        let answer = ask(format!("GET /health/live HTTP/1.1\r\n{none}\r\n").as_bytes()).await;
+        assert!(answer.ends_with("alive"), "{answer}");
+    }
+}
+
+/// Nothing is read of a request that may not be answered.
+#[tokio::test(start_paused = true)]
+async fn a_slow_body_without_the_token_is_refused_at_once() {
+    let (mut near, far) = duplex(4096);
+    let policy = Policy { token: Token::new("0123456789abcdef"), allow_remote: false };
+    tokio::spawn(connection(far, server(policy), Progress::new()));
+    let began = Instant::now();
+    near.write_all(b"PUT /debug/log-level HTTP/1.1\r\nContent-Length: 9\r\n\r\n").await.expect("written");
+    let mut read = [0; 12];
+    near.read_exact(&mut read).await.expect("a status");
+    assert_eq!(&read, b"HTTP/1.1 401");
+    assert!(began.elapsed() < Duration::from_secs(1));
+}
+
+/// A connection at each point of its life.
+#[tokio::test(start_paused = true)]
+async fn a_connection_is_served_from_a_complete_request_until_its_answer_is_written() {
+    let (routes, _) = waiting();
+    let server = Arc::new(Server::new(Listener::Loopback, Arc::default(), routes));
+    let (mut near, far) = duplex(16);
+    let progress = Progress::new();
+    tokio::spawn(connection(far, server, progress.clone()));
+    let phase = async || {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        progress.phase().0
+    };
+    assert_eq!(phase().await, Phase::Arriving);
+    near.write_all(b"PUT /debug/log-level HTTP/1.1\r\nContent-Length: 4\r\n\r\ninf").await.expect("written");
+    assert_eq!(phase().await, Phase::Arriving, "the body is not complete");
+    near.write_all(b"o").await.expect("written");
+    // The answer does not fit into the pipe.
+    assert_eq!(phase().await, Phase::Writing);
+    while phase().await == Phase::Writing {
+        near.read_exact(&mut [0]).await.expect("an answer");
+    }
+    assert_eq!(progress.phase().0, Phase::Arriving);
+    let reading = tokio::spawn(async move {
+        near.write_all(b"GET /wait HTTP/1.1\r\nConnection: close\r\n\r\n").await.expect("written");
+        rest_of(&mut near).await
+    });
+    assert_eq!(phase().await, Phase::Serving);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(phase().await, Phase::Serving, "the client waits for it");
+    assert!(reading.await.expect("no panic").ends_with("patience"));
+}
+
+/// As many requests as can be answered at once wait for their answers, and health is answered.
+#[tokio::test(start_paused = true)]
+async fn requests_take_turns_and_health_needs_none() {
+    let before = refused("requests");
+    let (routes, there) = waiting();
+    let routes = routes.route("/health/live", get(async || "alive"));
+    let server = Arc::new(Server::new(Listener::Loopback, Arc::default(), routes));
+    let begin = async |line: &str| {
+        let (mut near, far) = duplex(4096);
+        tokio::spawn(connection(far, Arc::clone(&server), Progress::new()));
+        let request = format!("{line} HTTP/1.1\r\nConnection: close\r\n\r\n");
+        near.write_all(request.as_bytes()).await.expect("written");
+        near
+    };
+    let mut waiting = Vec::new();
+    for _ in 0..TURNS {
+        waiting.push(begin("GET /wait").await);
+    }
+    while Arc::strong_count(&there) <= TURNS {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let began = Instant::now();
+    let mut queued = begin("GET /soon").await;
+    assert!(rest_of(&mut begin("GET /health/live").await).await.ends_with("alive"));
+    assert!(began.elapsed() < Duration::from_secs(1));
+    let refusal = rest_of(&mut queued).await;
+    assert!(refusal.starts_with("HTTP/1.1 503 "), "{refusal}");
+    assert!(began.elapsed() >= TURN_TIME && refused("requests") > before);
+    // One that hangs up leaves its turn to a request that waits.
+    let mut queued = begin("GET /soon").await;
+    drop(waiting.pop());
+    assert!(rest_of(&mut queued).await.ends_with("soon"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -260,7 +392,7 @@ async fn an_answer_that_is_not_read_is_given_up() {
 async fn a_client_that_is_told_off_hears_it_while_it_still_sends() {
     let mut client = connect();
     let request =
-        format!("POST /length HTTP/1.1\r\nContent-Length: 1000000\r\n\r\n{}", "y".repeat(1_000_000));
+        format!("PUT /debug/log-level HTTP/1.1\r\nContent-Length: 1000000\r\n\r\n{}", "y".repeat(1_000_000));
     client.write_all(request.as_bytes()).await.expect("it is listened to");
     assert!(rest_of(&mut client).await.starts_with("HTTP/1.1 413 "));
 }
@@ -269,8 +401,7 @@ async fn a_client_that_is_told_off_hears_it_while_it_still_sends() {
 /// where it is not HTTP.
 #[tokio::test(start_paused = true)]
 async fn a_request_that_is_refused_with_its_body_is_the_last() {
-    let refused =
-        "POST /length HTTP/1.1\r\nHost: evil\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n";
+    let refused = "PUT /debug/log-level HTTP/1.1\r\nHost: evil\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n";
     for next in ["GET /health/live HTTP/1.1\r\n\r\n", "not HTTP\r\n\r\n"] {
         for room in [16, 32, 64, 128, 256, 4096] {
             let (mut near, far) = duplex(room);

@@ -3,6 +3,7 @@
 use std::ffi::CString;
 use std::fs::{self, File};
 use std::io::{self, Seek};
+use std::marker::PhantomData;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
@@ -61,4 +62,32 @@ fn write(path: &CString) -> Result<(), tikv_jemalloc_ctl::Error> {
 pub(super) fn active() -> bool {
     // SAFETY: `prof.active` is a `bool`; the size is checked.
     unsafe { raw::read(b"prof.active\0") }.unwrap_or(false)
+}
+
+/// The calling thread's allocations are not sampled until this is dropped, so that a profile does not show the memory that
+/// profiles themselves need. Memory that was sampled before is still counted when the thread frees it.
+#[must_use]
+pub(crate) struct Unsampled {
+    before: Option<bool>,
+    /// The setting belongs to the thread.
+    thread: PhantomData<*const ()>,
+}
+
+/// Has jemalloc take no samples of the calling thread. Does nothing if the program allocates with something else.
+pub(crate) fn unsampled() -> Unsampled {
+    Unsampled { before: exchange(false), thread: PhantomData }
+}
+
+impl Drop for Unsampled {
+    fn drop(&mut self) {
+        if let Some(before) = self.before {
+            exchange(before);
+        }
+    }
+}
+
+#[allow(unsafe_code, reason = "jemalloc has the type of a setting by its name alone")]
+fn exchange(sampled: bool) -> Option<bool> {
+    // SAFETY: `thread.prof.active` is a `bool`, read and written; the sizes are checked.
+    unsafe { raw::update(b"thread.prof.active\0", sampled) }.ok()
 }

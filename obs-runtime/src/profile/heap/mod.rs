@@ -3,6 +3,8 @@
 mod dump;
 mod parse;
 
+pub(crate) use dump::unsampled;
+
 use super::Profile;
 use super::model::{Frame, ValueType};
 use super::symbols::Symbols;
@@ -104,7 +106,8 @@ impl std::error::Error for HeapError {
 /// (`alloc_objects`, `alloc_space`), by the stack that has allocated it, estimated from samples.
 ///
 /// It takes [`heap_profiling!`](crate::heap_profiling) in the program. Frames of the allocator and of the standard library
-/// at the inner end of a stack are left out, so that the innermost one is who wanted the memory.
+/// at the inner end of a stack are left out, so that the innermost one is who wanted the memory. Memory that this function
+/// itself needs is not in the profile.
 ///
 /// ```no_run
 /// # fn main() -> Result<(), obs_runtime::profile::HeapError> {
@@ -117,6 +120,7 @@ impl std::error::Error for HeapError {
 pub fn heap() -> Result<Profile, HeapError> {
     available()?;
     let _one = UNDER_WAY.try_lock().map_err(|_| HeapError::Busy)?;
+    let _unsampled = unsampled();
     let taken = SystemTime::now();
     let dump = dump::taken().map_err(HeapError::Dump)?;
     profile(BufReader::new(dump), taken).map_err(HeapError::Dump)

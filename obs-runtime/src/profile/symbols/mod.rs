@@ -10,33 +10,91 @@ mod unit;
 use super::model::{Frame, Text};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+
+/// The number of addresses whose functions are kept, in the program and in libraries each.
+const KEPT: usize = 1 << 16;
 
 /// The functions at some addresses.
 #[derive(Debug)]
 pub(crate) struct Symbols(HashMap<u64, Vec<Frame>>);
+
+/// Functions found by earlier look-ups. Profiles of one process have most of their addresses in common.
+#[derive(Default)]
+struct Kept {
+    /// Those of the program, which stays where it is.
+    program: HashMap<u64, Vec<Frame>>,
+    /// Those of libraries, and addresses without a name.
+    libraries: HashMap<u64, Vec<Frame>>,
+    /// The libraries that those are of.
+    loaded: Option<String>,
+    texts: Texts,
+}
+
+static FOUND: LazyLock<Mutex<Kept>> = LazyLock::new(Mutex::default);
 
 impl Symbols {
     /// Looks up return addresses: what lies before them. For the address of an instruction itself, ask for one more.
     ///
     /// All at once, because what it takes in memory is then given back.
     pub(crate) fn of(return_addresses: impl IntoIterator<Item = u64>) -> Self {
+        let _unsampled = super::unsampled();
         let addresses: BTreeSet<u64> =
             return_addresses.into_iter().map(|address| address.saturating_sub(1)).collect();
-        let addresses: Vec<u64> = addresses.into_iter().collect();
-        let mut texts = Texts::default();
-        let mut known = of_program(&addresses, &mut texts);
-        for address in addresses {
-            known.entry(address).or_insert_with(|| of_library(address, &mut texts));
-        }
-        backtrace::clear_symbol_cache();
-        Self(known)
+        FOUND.lock().unwrap_or_else(PoisonError::into_inner).of(&addresses)
     }
 
     /// The functions that one of these return addresses lies in, innermost first: more than one where they were inlined.
     pub(crate) fn frames(&self, return_address: u64) -> &[Frame] {
         self.0.get(&return_address.saturating_sub(1)).map_or(&[], Vec::as_slice)
     }
+}
+
+impl Kept {
+    fn of(&mut self, addresses: &BTreeSet<u64>) -> Symbols {
+        let loaded = loaded();
+        if loaded.is_none() || loaded != self.loaded {
+            self.libraries.clear();
+            self.loaded = loaded;
+        }
+        let mut found = HashMap::new();
+        let mut rest = Vec::new();
+        for address in addresses {
+            match self.program.get(address).or_else(|| self.libraries.get(address)) {
+                Some(frames) => _ = found.insert(*address, frames.clone()),
+                None => rest.push(*address),
+            }
+        }
+        if rest.is_empty() {
+            return Symbols(found);
+        }
+        let of_program = of_program(&rest, &mut self.texts);
+        for address in rest.into_iter().filter(|address| !of_program.contains_key(address)) {
+            let frames = of_library(address, &mut self.texts);
+            found.insert(address, frames.clone());
+            self.libraries.insert(address, frames);
+        }
+        backtrace::clear_symbol_cache();
+        found.extend(of_program.iter().map(|(address, frames)| (*address, frames.clone())));
+        self.program.extend(of_program);
+        if self.program.len() > KEPT || self.libraries.len() > KEPT {
+            *self = Self::default();
+        }
+        Symbols(found)
+    }
+}
+
+/// The code that is in memory, from which file and where. `None` if that is not known.
+#[cfg(target_os = "linux")]
+fn loaded() -> Option<String> {
+    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
+    // A thread may need another stack meanwhile, which is not code.
+    Some(maps.lines().filter(|line| line.contains(" r-xp ") && line.contains('/')).collect())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn loaded() -> Option<String> {
+    None
 }
 
 #[cfg(target_os = "linux")]
@@ -175,6 +233,34 @@ mod tests {
                 assert!(ours == theirs || ours.ends_with(&format!("::{}", bare(theirs))), "{ours} {theirs}");
             }
         }
+    }
+
+    #[test]
+    fn functions_are_kept_until_other_libraries_are_loaded() {
+        let (mut kept, addresses) = (Kept::default(), called());
+        let addresses: BTreeSet<u64> =
+            addresses.into_iter().map(|address| address.saturating_sub(1)).collect();
+        let first = kept.of(&addresses).0;
+        assert_eq!(first.len(), addresses.len());
+        assert!(cfg!(not(target_os = "linux")) || kept.program.len() > 2, "{:?}", kept.program);
+        let text = |kept: &Kept, name: &str| Text::Made(kept.texts.0.get(name).cloned().expect("a text"));
+        // Marks, which a second look-up would not find.
+        let mark = |kept: &mut Kept, name: &'static str| {
+            _ = kept.texts.text(name);
+            let text = text(kept, name);
+            for frames in kept.program.values_mut().chain(kept.libraries.values_mut()) {
+                frames.iter_mut().for_each(|frame| frame.function = text.clone());
+            }
+        };
+        mark(&mut kept, "marked");
+        let marked = |found: &HashMap<u64, Vec<Frame>>| {
+            found.values().flatten().filter(|frame| frame.function.as_str() == "marked").count()
+        };
+        let frames = first.values().flatten().count();
+        assert_eq!(marked(&kept.of(&addresses).0), if loaded().is_some() { frames } else { 0 });
+        let of_program = kept.program.values().flatten().count();
+        kept.loaded = None;
+        assert_eq!(marked(&kept.of(&addresses).0), of_program, "libraries are looked up again");
     }
 
     #[test]

@@ -21,9 +21,11 @@ impl<'a> Environment<'a> {
         Self { lookup }
     }
 
-    /// A variable; one that is empty counts as not set, as OpenTelemetry has it.
+    /// Returns a variable's value. OpenTelemetry has variables that are empty count as not set. An empty `OBS_*` variable is a
+    /// value like any other, which no setting takes: a secret that could not be mounted must not open the admin server.
     fn get(&self, name: &str) -> Option<String> {
-        (self.lookup)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+        let value = (self.lookup)(name)?.trim().to_owned();
+        (!value.is_empty() || name.starts_with("OBS_")).then_some(value)
     }
 
     #[cfg(not(feature = "otlp"))]
@@ -199,6 +201,29 @@ mod tests {
         });
     }
 
+    /// A failed mount of a secret, or a template that was not filled in.
+    #[test]
+    fn empty_variables_of_ours_are_wrong() {
+        for empty in ["", " ", "\t\r\n"] {
+            let error = |name, read: &dyn Fn(&Environment<'_>) -> Option<InitError>| {
+                let error = with(&[(name, empty)], read).unwrap_or_else(|| panic!("{name} is {empty:?}"));
+                let error = error.to_string();
+                assert!(
+                    error.starts_with(&format!("{name} is ")) && error.contains("; it takes "),
+                    "{error}"
+                );
+            };
+            error("OBS_CLOCK", &|environment| environment.clock().err());
+            #[cfg(feature = "admin")]
+            {
+                error("OBS_ADMIN_TOKEN", &|environment| environment.admin_token().err());
+                error("OBS_ADMIN_ALLOW_REMOTE", &|environment| environment.admin_allow_remote().err());
+            }
+            #[cfg(feature = "profile-cpu")]
+            error("OBS_CPU_PROFILING", &|environment| environment.cpu_profiling().err());
+        }
+    }
+
     #[test]
     fn wrong_values_name_the_variable_and_what_it_takes() {
         let message = with(&[("OTEL_TRACES_SAMPLER", "sometimes")], |environment| {
@@ -234,7 +259,7 @@ mod tests {
                 environment.cpu_profiling().map_err(|error| error.to_string())
             })
         };
-        for (value, is) in [("true", Some(true)), ("False", Some(false)), ("", None)] {
+        for (value, is) in [("true", Some(true)), ("False", Some(false))] {
             assert_eq!(enabled(value).expect("valid"), is, "{value}");
         }
         let message = enabled("99").expect_err("invalid");
@@ -243,9 +268,7 @@ mod tests {
 
     #[test]
     fn the_clock_is_the_counter_or_the_systems() {
-        for (value, source) in
-            [("counter", Some(Source::Counter)), ("system", Some(Source::System)), ("", None)]
-        {
+        for (value, source) in [("counter", Some(Source::Counter)), ("system", Some(Source::System))] {
             let clock = with(&[("OBS_CLOCK", value)], |environment| environment.clock().expect("valid"));
             assert_eq!(clock, source, "{value}");
         }
