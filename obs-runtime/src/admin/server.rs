@@ -3,6 +3,7 @@
 use super::access::{self, Class, Listener, Policy};
 use super::client::{Client, Progress};
 use super::refusal::{Refusal, protect};
+use crate::threads;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::request::Parts;
@@ -20,7 +21,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
-use std::thread;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -57,9 +57,7 @@ pub(crate) fn serve(listener: TcpListener) -> io::Result<SocketAddr> {
         let _in_runtime = runtime.enter();
         tokio::net::TcpListener::from_std(listener)?
     };
-    thread::Builder::new()
-        .name("obs-admin".into())
-        .spawn(move || runtime.block_on(accept(&listener, &server)))?;
+    threads::spawn("obs-admin", move || runtime.block_on(accept(&listener, &server)))?;
     Ok(address)
 }
 

@@ -1,5 +1,6 @@
 //! What became of batches: counted for each signal, and said when it changes.
 
+use crate::threads::caught;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 #[cfg(feature = "health")]
 use std::time::Duration;
@@ -32,6 +33,11 @@ struct Tally {
     /// Since when no batch was taken, although there were some; 0 where the last was taken.
     failing_since_millis: AtomicU64,
     dropped: AtomicU64,
+    /// Items that the collecting thread has taken from their source.
+    accepted: AtomicU64,
+    /// Of those, items that were exported or lost.
+    settled: AtomicU64,
+    exported: AtomicU64,
 }
 
 impl Tally {
@@ -42,6 +48,9 @@ impl Tally {
             last_success_millis: AtomicU64::new(0),
             failing_since_millis: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
+            accepted: AtomicU64::new(0),
+            settled: AtomicU64::new(0),
+            exported: AtomicU64::new(0),
         }
     }
 }
@@ -110,6 +119,22 @@ impl Signal {
         }
     }
 
+    /// Counts items that were taken from their source and are to be sent.
+    pub(crate) fn accept(self, items: u64) {
+        self.tally().accepted.fetch_add(items, Ordering::Relaxed);
+    }
+
+    /// Items that the collector has taken.
+    pub(crate) fn exported(self) -> u64 {
+        self.tally().exported.load(Ordering::Relaxed)
+    }
+
+    /// Items that were taken from their source, and neither exported nor lost so far.
+    pub(crate) fn pending(self) -> u64 {
+        let settled = self.tally().settled.load(Ordering::Relaxed);
+        self.tally().accepted.load(Ordering::Relaxed).saturating_sub(settled)
+    }
+
     /// Batches that were not taken.
     pub(crate) fn failures(self) -> u64 {
         self.tally().failures.load(Ordering::Relaxed)
@@ -161,15 +186,18 @@ impl Reporter {
 
     /// Notes what became of a batch of so many items.
     pub(crate) fn note(&mut self, items: u64, delivery: Delivery) {
-        let said = match delivery {
+        let otherwise = if matches!(delivery, Delivery::Lost(_)) { Said::Lost } else { Said::Nothing };
+        // Each counts before it says anything, which goes to subscribers of the application and may panic there.
+        let said = caught(|| match delivery {
             Delivery::Taken { refused, remark } => self.taken(items, refused, &remark),
             Delivery::Lost(error) => self.lost(items, &error),
-        };
-        self.last = said;
+        });
+        self.last = said.unwrap_or(otherwise);
     }
 
     /// Counts items that are not sent any more.
     pub(crate) fn count_dropped(&self, items: u64) {
+        self.signal.tally().settled.fetch_add(items, Ordering::Relaxed);
         self.signal.dropped(items);
     }
 
@@ -177,12 +205,14 @@ impl Reporter {
         let Self { signal, to: endpoint, last } = self;
         signal.tally().last_success_millis.store(unix_millis(), Ordering::Relaxed);
         signal.tally().failing_since_millis.store(0, Ordering::Relaxed);
+        // A collector can't refuse more than it was sent.
+        let refused = refused.min(items);
+        signal.tally().exported.fetch_add(items - refused, Ordering::Relaxed);
+        signal.tally().settled.fetch_add(items, Ordering::Relaxed);
+        signal.dropped(refused);
         if *last == Said::Lost {
             tracing::info!(target: TARGET, endpoint, "{} are exported again", signal.items());
         }
-        // A collector can't refuse more than it was sent.
-        let refused = refused.min(items);
-        signal.dropped(refused);
         if refused == 0 && remark.is_empty() {
             return Said::Nothing;
         }
@@ -210,7 +240,7 @@ impl Reporter {
         signal.tally().failures.fetch_add(1, Ordering::Relaxed);
         let since = &signal.tally().failing_since_millis;
         let _ = since.compare_exchange(0, unix_millis(), Ordering::Relaxed, Ordering::Relaxed);
-        signal.dropped(items);
+        self.count_dropped(items);
         if *last != Said::Lost {
             tracing::warn!(
                 target: TARGET,

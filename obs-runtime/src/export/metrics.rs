@@ -9,6 +9,7 @@ use super::pipeline::{Flush, quiet};
 use super::prometheus::encode_registry;
 use super::registered;
 use crate::store::snapshot;
+use crate::threads::{self, caught};
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
@@ -22,10 +23,8 @@ use opentelemetry_proto::tonic::metrics::v1::{
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Mutex, OnceLock, PoisonError};
-use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 static FLUSHES: OnceLock<Mutex<Sender<Flush>>> = OnceLock::new();
@@ -48,9 +47,8 @@ pub(crate) fn start(sender: ToCollector, to: String, interval: Duration) -> io::
     let reporter = Reporter::new(Signal::Metrics, to);
     let start = unix_nanos();
     exemplars::start();
-    thread::Builder::new()
-        .name("obs-export-metrics".into())
-        .spawn(move || Push { sender, reporter, start }.run(&asked, interval))?;
+    let mut push = Push { sender, reporter, start, points: 0, ended: false };
+    threads::spawn("obs-export-metrics", move || push.run(&asked, interval))?;
     Signal::Metrics.set_sending();
     let _ = FLUSHES.set(Mutex::new(flushes));
     Ok(())
@@ -66,23 +64,25 @@ struct Push {
     sender: ToCollector,
     reporter: Reporter,
     start: u64,
+    /// Points that are being sent.
+    points: u64,
+    ended: bool,
 }
 
 impl Push {
     fn run(&mut self, asked: &Receiver<Flush>, interval: Duration) {
         let _quiet = quiet();
-        let mut ended = false;
         loop {
             match asked.recv_timeout(interval) {
                 Ok(flush) => {
-                    if !ended {
+                    if !self.ended {
                         self.push();
                     }
-                    ended |= flush.last;
+                    self.ended |= flush.last;
                     // Whoever asked may have given up meanwhile.
                     let _ = flush.done.send(());
                 }
-                Err(RecvTimeoutError::Timeout) if !ended => self.push(),
+                Err(RecvTimeoutError::Timeout) if !self.ended => self.push(),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
@@ -91,15 +91,16 @@ impl Push {
 
     /// Sends all metrics. What is asked for them is somebody else's code, and may panic.
     fn push(&mut self) {
-        let pushed = catch_unwind(AssertUnwindSafe(|| self.send()));
-        if pushed.is_err() {
-            self.reporter.note(0, Delivery::Lost("a metric of the application panicked".to_owned()));
+        if caught(|| self.send()).is_none() {
+            let points = std::mem::take(&mut self.points);
+            self.reporter.note(points, Delivery::Lost("a metric of the application panicked".to_owned()));
         }
     }
 
     fn send(&mut self) {
         let metrics = metrics(Moment { start: self.start, now: unix_nanos() });
-        let points = metrics.iter().map(points).sum();
+        self.points = metrics.iter().map(points).sum();
+        Signal::Metrics.accept(self.points);
         let scope = InstrumentationScope {
             name: "obs_runtime".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -112,7 +113,8 @@ impl Push {
             schema_url: resource.schema_url.clone().unwrap_or_default(),
         };
         let request = ExportMetricsServiceRequest { resource_metrics: vec![resource_metrics] };
-        self.reporter.note(points, self.sender.client.deliver(request.encode_to_vec()));
+        let delivery = self.sender.client.deliver(request.encode_to_vec());
+        self.reporter.note(std::mem::take(&mut self.points), delivery);
     }
 }
 

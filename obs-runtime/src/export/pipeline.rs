@@ -5,10 +5,10 @@
 use super::delivery::{Delivery, Reporter, Signal};
 use crate::busy::{self, Busy};
 use crate::context::{Stack, with_stack};
+use crate::threads::{self, caught};
 use opentelemetry::{Context, ContextGuard};
 use std::collections::VecDeque;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
@@ -77,7 +77,7 @@ pub(crate) struct Pipeline {
 
 impl Pipeline {
     /// Starts both threads; `source` is made on the collector's own. What is there afterwards is collected.
-    pub(crate) fn start<T: Send + 'static, S: Source<T>>(
+    pub(crate) fn start<T: Send + 'static, S: Source<T> + 'static>(
         names: &Names,
         source: impl FnOnce() -> S + Send + 'static,
         sink: Box<dyn Sink<T>>,
@@ -89,10 +89,10 @@ impl Pipeline {
         let (flushes, asked) = channel();
         let (ready, is_ready) = channel();
         let signal = names.signal;
-        let collector = thread::Builder::new().name(names.collector.into()).spawn(move || {
+        let collector = threads::spawn_with(names.collector, move || {
             let source = source();
             drop(ready);
-            Collector {
+            let mut collector = Collector {
                 signal,
                 batching,
                 source,
@@ -101,17 +101,16 @@ impl Pipeline {
                 accepted: 0,
                 handed_over: 0,
                 flushes: VecDeque::new(),
-            }
-            .run(&asked);
+            };
+            move || collector.run(&asked)
         })?;
         // Nothing is sent: the wait ends with the sender, whatever becomes of the thread.
         let _: Result<(), _> = is_ready.recv();
         let collector = collector.thread().clone();
         let wake = collector.clone();
         let reporter = Reporter::new(signal, to);
-        thread::Builder::new()
-            .name(names.exporter.into())
-            .spawn(move || Exporter { reporter, sink, ended: false }.run(&inbox, &wake))?;
+        let mut exporter = Exporter { reporter, sink, ended: false };
+        threads::spawn(names.exporter, move || exporter.run(&inbox, &wake))?;
         signal.set_sending();
         Ok(Self { flushes, collector })
     }
@@ -162,7 +161,9 @@ impl<T, S: Source<T>> Collector<T, S> {
             let room = self.batching.max_queue_size.saturating_sub(before);
             let left_out = self.source.collect(room, &mut self.pending);
             self.signal.dropped(left_out);
-            self.accepted += (self.pending.len() - before) as u64;
+            let accepted = (self.pending.len() - before) as u64;
+            self.accepted += accepted;
+            self.signal.accept(accepted);
             self.flushes.extend(new.into_iter().map(|flush| {
                 // Whoever asked may have given up meanwhile.
                 let _ = flush.collected.send(());
@@ -242,20 +243,20 @@ impl<T> Exporter<T> {
             return;
         }
         // The sink may be the application's, and panic.
-        let delivery = catch_unwind(AssertUnwindSafe(|| self.sink.export(batch)))
-            .unwrap_or_else(|_| Delivery::Lost("the exporter panicked".to_owned()));
+        let delivery = caught(|| self.sink.export(batch))
+            .unwrap_or_else(|| Delivery::Lost("the exporter panicked".to_owned()));
         self.reporter.note(items, delivery);
     }
 
     fn flush(&mut self, flush: &Flush) {
         if !self.ended {
-            let flushed = catch_unwind(AssertUnwindSafe(|| {
+            let flushed = caught(|| {
                 self.sink.flush();
                 if flush.last {
                     self.sink.shutdown();
                 }
-            }));
-            if flushed.is_err() {
+            });
+            if flushed.is_none() {
                 self.reporter.note(0, Delivery::Lost("the exporter panicked".to_owned()));
             }
             self.ended = flush.last;

@@ -46,6 +46,49 @@ pub(super) fn take(ring: &mut Consumer<u8>, batch: &mut Vec<u8>, taken: &mut Vec
     }
 }
 
+/// Counts the lines that are in a ring, and leaves them there.
+pub(super) fn count(ring: &mut Consumer<u8>) -> u64 {
+    let Ok(chunk) = ring.read_chunk(ring.slots()) else { return 0 };
+    let (first, second) = chunk.as_slices();
+    let byte = |at: usize| first.get(at).or_else(|| second.get(at.checked_sub(first.len())?)).copied();
+    let (mut lines, mut at) = (0, 0);
+    while let (Some(l0), Some(l1), Some(l2), Some(l3)) = (byte(at), byte(at + 1), byte(at + 2), byte(at + 3))
+    {
+        lines += 1;
+        at += HEADER_BYTES + u32::from_le_bytes([l0, l1, l2, l3]) as usize;
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rtrb::RingBuffer;
+
+    #[test]
+    fn lines_are_counted_around_the_end_of_the_ring_and_stay_there() {
+        let (mut write, mut read) = RingBuffer::new(100);
+        let mut push = |text: &str| {
+            let mut line = Vec::new();
+            begin(&mut line);
+            line.extend_from_slice(text.as_bytes());
+            super::push(&mut write, 1, &mut line)
+        };
+        for round in 0..100 {
+            let texts = ["", "a", "0123456789"].map(|text| &text[..text.len().min(round)]);
+            for (before, text) in texts.iter().enumerate() {
+                assert_eq!(count(&mut read), before as u64);
+                assert!(push(text), "{round}");
+            }
+            assert_eq!(count(&mut read), 3);
+            let (mut batch, mut taken) = (Vec::new(), Vec::new());
+            take(&mut read, &mut batch, &mut taken);
+            let lines = taken.iter().map(|line| &batch[line.start..line.end]);
+            assert!(lines.eq(texts.iter().map(|text| text.as_bytes())));
+        }
+    }
+}
+
 #[cfg(all(test, obs_loom))]
 mod models {
     use super::*;

@@ -5,6 +5,7 @@ mod admin;
 mod builder;
 mod environment;
 mod error;
+mod flush_report;
 mod guard;
 #[cfg(feature = "otlp")]
 mod limits;
@@ -17,7 +18,8 @@ mod resource;
 
 pub use builder::{Builder, builder, init};
 pub use error::InitError;
-pub use guard::{Flushed, Guard, flush};
+pub use flush_report::{Delivered, FlushReport};
+pub use guard::{Guard, flush};
 
 use std::sync::OnceLock;
 
