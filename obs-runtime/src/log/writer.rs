@@ -143,7 +143,8 @@ pub(super) fn push(ticks: u64, line: &mut [u8]) -> bool {
         RINGS.write(own, |ring| {
             for yields in 0..YIELDS {
                 let fits = ring.cached_slots() >= line.len() || ring.slots() >= line.len();
-                if fits || (yields >= YIELDS_FOR_OUTPUT && IN_OUTPUT.load(Ordering::Relaxed) != 0) {
+                let held_up = || IN_OUTPUT.load(Ordering::Relaxed) != 0 || !writer.thread.is_alive();
+                if fits || (yields >= YIELDS_FOR_OUTPUT && held_up()) {
                     break;
                 }
                 writer.thread.unpark();

@@ -38,7 +38,9 @@ pub(super) fn start(default: Option<Duration>) -> io::Result<()> {
     let look = move || loop {
         thread::sleep(INTERVAL);
         // Subscribers of the application are told, and may panic: then of one call, and the others are told all the same.
-        look(&limits).iter().for_each(|call| _ = caught(|| tell(call)));
+        for call in look(&limits) {
+            caught(|| tell(&call));
+        }
     };
     threads::spawn("obs-watch", look).map(drop)
 }

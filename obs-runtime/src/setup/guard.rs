@@ -51,13 +51,7 @@ impl Guard {
         let report = flush_until(deadline, true);
         #[cfg(feature = "log")]
         crate::log::close();
-        #[cfg(feature = "log")]
-        let why = if report.log_lines.missing() > 0 { crate::log::trouble() } else { None };
-        #[cfg(not(feature = "log"))]
-        let why: Option<String> = None;
-        if let Some(line) = report.losses(why.as_deref()) {
-            crate::stderr::print_within(STDERR_DEADLINE, format_args!("{line}"));
-        }
+        print_losses(&report, STDERR_DEADLINE);
         report
     }
 }
@@ -75,6 +69,26 @@ impl Drop for Guard {
 /// For programs without a clean end, such as functions on demand; others hold the [`Guard`].
 pub fn flush(deadline: Duration) -> FlushReport {
     flush_until(deadline, false)
+}
+
+/// Ends the runtime of a process that is about to exit at once: whatever is stuck, in less than half a second.
+#[cfg(feature = "health")]
+pub(crate) fn end_at_once() {
+    const AT_ONCE: Duration = Duration::from_millis(100);
+    print_losses(&flush_until(AT_ONCE, true), AT_ONCE);
+}
+
+/// Prints the line about losses on standard error, if there are any.
+fn print_losses(report: &FlushReport, patience: Duration) {
+    let why = match report.log_lines {
+        lines if lines.pending > 0 => Some("the log output did not take them in time".to_owned()),
+        #[cfg(feature = "log")]
+        lines if lines.lost > 0 => crate::log::trouble(),
+        _ => None,
+    };
+    if let Some(line) = report.losses(why.as_deref()) {
+        crate::stderr::print_within(patience, format_args!("{line}"));
+    }
 }
 
 /// As [`flush`], and for the last time if it is the end.

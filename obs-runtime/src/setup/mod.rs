@@ -19,6 +19,8 @@ mod resource;
 pub use builder::{Builder, builder, init};
 pub use error::InitError;
 pub use flush_report::{Delivered, FlushReport};
+#[cfg(feature = "health")]
+pub(crate) use guard::end_at_once;
 pub use guard::{Guard, flush};
 
 use std::sync::OnceLock;

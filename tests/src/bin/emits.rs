@@ -61,7 +61,7 @@ fn start() -> Guard {
 fn main() {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
-    let [notes, does, count, file @ ..] = &arguments[..] else { panic!("it takes NOTES, what to do, and N") };
+    let [path, does, count, file @ ..] = &arguments[..] else { panic!("it takes NOTES, what to do, and N") };
     let count = count.parse().expect("a number");
     let guard = start();
     let noted = match *does {
@@ -91,5 +91,5 @@ fn main() {
         }
         _ => panic!("it does not do {does}"),
     };
-    std::fs::write(notes, noted.to_string()).expect("the notes are written");
+    std::fs::write(path, noted.to_string()).expect("the notes are written");
 }
