@@ -92,11 +92,13 @@ mod setup;
 mod shared;
 mod site;
 mod state;
+mod stderr;
 mod store;
 mod subscriber;
 #[cfg(feature = "sync")]
 pub mod sync;
 mod text;
+mod threads;
 mod time;
 mod trace;
 
@@ -115,7 +117,7 @@ pub use log::Format as LogFormat;
 pub use obs_macros::health_check;
 pub use obs_macros::{Label, observe};
 pub use outcome::Outcome;
-pub use setup::{Builder, Flushed, Guard, InitError, builder, flush, init};
+pub use setup::{Builder, Delivered, FlushReport, Guard, InitError, builder, flush, init};
 #[cfg(feature = "layer")]
 pub use subscriber::{Layer, layer};
 pub use trace::{ParseTraceparentError, Sampler, TraceContext};

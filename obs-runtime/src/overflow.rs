@@ -114,6 +114,12 @@ impl<T> Overflow<T> {
         self.lock().items
     }
 
+    /// The number of items in chunks that the reader has not taken.
+    #[cfg(feature = "log")]
+    pub(crate) fn waiting(&self) -> usize {
+        self.lock().chunks.iter().map(|chunk| chunk.items.len()).sum()
+    }
+
     /// Appends an item with `size` bytes, which are `runs`. `charge` is counted against the limit in bytes; `item` is
     /// told where its bytes begin.
     #[cold]

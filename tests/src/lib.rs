@@ -163,7 +163,7 @@ impl Recorder {
     }
 
     fn lines_which(&self, holds: impl Fn(&Json) -> bool) -> Vec<Json> {
-        assert!(obs_runtime::flush(DEADLINE).logs, "flushed in time");
+        assert!(obs_runtime::flush(DEADLINE).finished, "flushed in time");
         let mut parsed = self.parsed.lock().unwrap_or_else(PoisonError::into_inner);
         let text = self.lines.text_after(parsed.bytes);
         // What comes after the last line end is a line that is being written.
@@ -197,7 +197,7 @@ impl Recorder {
     /// If they can't be flushed in time.
     #[must_use]
     pub fn spans(&self, function: &str) -> Vec<SpanData> {
-        assert!(obs_runtime::flush(DEADLINE).spans, "flushed in time");
+        assert!(obs_runtime::flush(DEADLINE).finished, "flushed in time");
         self.spans.which(|span| named(&span.name, function))
     }
 
@@ -313,6 +313,19 @@ fn scrape_of(wanted: impl Fn(&str) -> bool) -> Scrape {
     let text = obs_runtime::metrics::encode(obs_runtime::metrics::TextFormat::Prometheus);
     let lines = text.lines().filter(|line| line.starts_with('#') || wanted(line));
     Scrape::parse(lines.map(|line| Ok(line.to_owned()))).expect("the text format")
+}
+
+/// The value of the counter or gauge with these labels; `None` if there is none.
+#[must_use]
+pub fn value(metric: &str, labels: &[(&str, &str)]) -> Option<f64> {
+    let samples = scrape_of(|line| line.starts_with(metric)).samples;
+    let sample = samples.into_iter().find(|sample| {
+        sample.metric == metric && labels.iter().all(|(key, value)| sample.labels.get(key) == Some(*value))
+    })?;
+    match sample.value {
+        Sample::Counter(value) | Sample::Gauge(value) | Sample::Untyped(value) => Some(value),
+        Sample::Histogram(_) | Sample::Summary(_) => None,
+    }
 }
 
 /// An attribute of a span, as text.

@@ -3,6 +3,14 @@
 
 #![forbid(unsafe_code)]
 
+/// Prints a line on standard error. If that is closed or full, the shop goes on, where `eprintln!` would panic.
+macro_rules! say {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), $($text)*);
+    }};
+}
+
 mod database;
 mod gateway;
 mod health;
@@ -42,7 +50,7 @@ fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("shop: {error}");
+            say!("shop: {error}");
             ExitCode::FAILURE
         }
     }
@@ -66,8 +74,8 @@ fn run() -> Result<(), Box<dyn Error>> {
             None => serve_all(observed, &options).await,
         }
     })?;
-    if !served.flushed.spans {
-        eprintln!("shop: the collector did not take the last spans in time");
+    if !served.flushed.finished {
+        say!("shop: not everything was written and sent in time");
     }
     Ok(())
 }
@@ -150,24 +158,24 @@ fn serve(
 
 /// Says on standard error where to look; standard output is for log lines alone.
 fn introduce(urls: &[String; 4], admin: Option<SocketAddr>, database: &Path) {
-    eprintln!("The shop is open.\n");
+    say!("The shop is open.\n");
     for (name, url) in NAMES.iter().zip(urls) {
-        eprintln!("  {name:<9} {url}");
+        say!("  {name:<9} {url}");
     }
     if let Some(admin) = admin {
-        eprintln!("  admin     http://{admin}");
+        say!("  admin     http://{admin}");
     }
-    eprintln!("  database  {}", database.display());
+    say!("  database  {}", database.display());
     let gateway = &urls[0];
-    eprintln!(
+    say!(
         "\nEach of them answers /metrics, /health/live and /health/ready; admin shows each check with ?verbose."
     );
-    eprintln!("\nOrder something, with a request id to look for in the log:\n");
-    eprintln!(
+    say!("\nOrder something, with a request id to look for in the log:\n");
+    say!(
         "  curl -i {gateway}/orders -H 'content-type: application/json' -H 'x-request-id: my-first-order' \\"
     );
-    eprintln!("       -d '{{\"user\": 1, \"method\": \"card\", \"amount\": 4200}}'");
-    eprintln!("\nAmounts over 10000 are declined, \"bank\" with 777 gets no answer, 1313 meets a bug.");
-    eprintln!("Move the database away, and /health/ready fails until it is back.");
-    eprintln!("Ctrl-C closes the shop.\n");
+    say!("       -d '{{\"user\": 1, \"method\": \"card\", \"amount\": 4200}}'");
+    say!("\nAmounts over 10000 are declined, \"bank\" with 777 gets no answer, 1313 meets a bug.");
+    say!("Move the database away, and /health/ready fails until it is back.");
+    say!("Ctrl-C closes the shop.\n");
 }

@@ -39,7 +39,7 @@ pub(crate) async fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     tokio::select! {
         _ = lifecycle::terminated() => {}
         () = load::run(urls[0].clone(), options.clone()) => {}
-        () = any_has_ended(&mut services) => eprintln!("shop: a service has ended; closing the others"),
+        () = any_has_ended(&mut services) => say!("shop: a service has ended; closing the others"),
     }
     // The gateway first, so that what is under way finds those behind it.
     for service in services {

@@ -4,6 +4,7 @@ use super::access::{self, Class, Listener, Policy};
 use super::client::{Client, Progress};
 use super::connections::Connections;
 use super::refusal::{Refusal, protect};
+use crate::threads;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::request::Parts;
@@ -21,7 +22,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::thread;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -64,9 +64,7 @@ pub(crate) fn serve(listener: TcpListener) -> io::Result<SocketAddr> {
         let _in_runtime = runtime.enter();
         with_backlog(listener)?
     };
-    thread::Builder::new()
-        .name("obs-admin".into())
-        .spawn(move || runtime.block_on(accept(&listener, &server)))?;
+    threads::spawn("obs-admin", move || runtime.block_on(accept(&listener, &server)))?;
     Ok(address)
 }
 

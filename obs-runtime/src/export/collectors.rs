@@ -86,12 +86,13 @@ impl Collector for Health {
             counter(encoder, "obs_profile_stacks_cut", help, crate::profile::cut())?;
         }
         #[cfg(feature = "log")]
-        counter(
-            encoder,
-            "obs_log_lines_dropped",
-            "Log lines lost to a full buffer or a failing output",
-            crate::log::dropped(),
-        )?;
+        {
+            let help = "Log lines lost to a full buffer or a failing output";
+            counter(encoder, "obs_log_lines_dropped", help, crate::log::dropped())?;
+            let help = "Log lines that the output has taken";
+            counter(encoder, "obs_log_lines_written", help, crate::log::written())?;
+        }
+        threads(encoder)?;
         #[cfg(feature = "profile-cpu")]
         counter(
             encoder,
@@ -173,6 +174,22 @@ impl Collector for Checks {
 fn counter(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) -> fmt::Result {
     let counter = ConstCounter::new(value);
     counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)
+}
+
+/// Each long-lived thread of the runtime.
+fn threads(encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let threads = crate::threads::all();
+    let help = "Whether a thread of the runtime is alive (1) or has ended (0)";
+    let mut alive = encoder.encode_descriptor("obs_thread_alive", help, None, MetricType::Gauge)?;
+    for (name, state) in &threads {
+        ConstGauge::new(i64::from(state.alive)).encode(alive.encode_family(&[("thread", *name)])?)?;
+    }
+    let help = "Panics that a thread of the runtime has survived";
+    let mut panics = encoder.encode_descriptor("obs_thread_panics", help, None, MetricType::Counter)?;
+    for (name, state) in &threads {
+        ConstCounter::new(state.panics).encode(panics.encode_family(&[("thread", *name)])?)?;
+    }
+    Ok(())
 }
 
 /// What became of what was to be sent, by signal.

@@ -1,5 +1,6 @@
 //! What became of batches: counted for each signal, and said when it changes.
 
+use crate::threads::caught;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 #[cfg(feature = "health")]
 use std::time::Duration;
@@ -64,6 +65,11 @@ struct Tally {
     unreadable: AtomicU64,
     /// By [`Reason`].
     dropped: [AtomicU64; Reason::ALL.len()],
+    /// Items that the collecting thread has taken from their source.
+    accepted: AtomicU64,
+    /// Of those, items that were exported or lost.
+    settled: AtomicU64,
+    exported: AtomicU64,
 }
 
 impl Tally {
@@ -75,6 +81,9 @@ impl Tally {
             failing_since_millis: AtomicU64::new(0),
             unreadable: AtomicU64::new(0),
             dropped: [const { AtomicU64::new(0) }; Reason::ALL.len()],
+            accepted: AtomicU64::new(0),
+            settled: AtomicU64::new(0),
+            exported: AtomicU64::new(0),
         }
     }
 }
@@ -148,6 +157,27 @@ impl Signal {
         })
     }
 
+    /// Items that were lost, for whichever reason.
+    pub(crate) fn lost(self) -> u64 {
+        self.tally().dropped.iter().map(|dropped| dropped.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Counts items that were taken from their source and are to be sent.
+    pub(crate) fn accept(self, items: u64) {
+        self.tally().accepted.fetch_add(items, Ordering::Relaxed);
+    }
+
+    /// Items that the collector has taken.
+    pub(crate) fn exported(self) -> u64 {
+        self.tally().exported.load(Ordering::Relaxed)
+    }
+
+    /// Items that were taken from their source, and neither exported nor lost so far.
+    pub(crate) fn pending(self) -> u64 {
+        let settled = self.tally().settled.load(Ordering::Relaxed);
+        self.tally().accepted.load(Ordering::Relaxed).saturating_sub(settled)
+    }
+
     /// Batches that were not taken.
     pub(crate) fn failures(self) -> u64 {
         self.tally().failures.load(Ordering::Relaxed)
@@ -207,9 +237,10 @@ impl Reporter {
 
     /// Notes what became of the parts of a batch, each with the number of its items.
     pub(crate) fn note(&mut self, parts: impl IntoIterator<Item = (u64, Delivery)>) {
-        let (mut taken, mut refused, mut failed, mut unreadable) = (false, 0, 0, 0);
+        let (mut taken, mut all, mut refused, mut failed, mut unreadable) = (false, 0, 0, 0, 0);
         let (mut remark, mut refusal, mut failure) = (String::new(), None, None);
         for (items, delivery) in parts {
+            all += items;
             match delivery {
                 Delivery::Taken { refused: some, remark: said, unreadable: odd } => {
                     taken = true;
@@ -232,22 +263,29 @@ impl Reporter {
         }
         self.signal.dropped(Reason::Rejected, refused);
         self.signal.dropped(Reason::Failed, failed);
-        self.signal.tally().unreadable.fetch_add(unreadable, Ordering::Relaxed);
+        let tally = self.signal.tally();
+        tally.exported.fetch_add(all - refused - failed, Ordering::Relaxed);
+        tally.settled.fetch_add(all, Ordering::Relaxed);
+        tally.unreadable.fetch_add(unreadable, Ordering::Relaxed);
         if taken {
-            self.signal.tally().last_success_millis.store(unix_millis(), Ordering::Relaxed);
+            tally.last_success_millis.store(unix_millis(), Ordering::Relaxed);
         }
-        self.last = match (failure, refusal) {
-            (Some(error), _) => self.lost(&error),
-            (None, Some(error)) if !taken => self.lost(&error),
+        // All is counted before anything is said, which goes to subscribers of the application and may panic there.
+        let (otherwise, said) = match (failure, refusal) {
+            (Some(error), _) => (Said::Lost, caught(|| self.lost(&error))),
+            (None, Some(error)) if !taken => (Said::Lost, caught(|| self.lost(&error))),
             (None, refusal) if taken => {
-                self.taken(refused, refusal.as_deref().unwrap_or(&remark), unreadable > 0)
+                let remark = refusal.as_deref().unwrap_or(&remark);
+                (Said::Nothing, caught(|| self.taken(refused, remark, unreadable > 0)))
             }
             (None, _) => return,
         };
+        self.last = said.unwrap_or(otherwise);
     }
 
     /// Counts items that are not sent any more.
     pub(crate) fn count_dropped(&self, items: u64) {
+        self.signal.tally().settled.fetch_add(items, Ordering::Relaxed);
         self.signal.dropped(Reason::Shutdown, items);
     }
 

@@ -9,6 +9,7 @@ use super::pipeline::{Flush, quiet};
 use super::prometheus::encode_registry;
 use super::registered;
 use crate::store::snapshot;
+use crate::threads::{self, caught};
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
 use opentelemetry_proto::tonic::metrics::v1::exemplar::Value as ExemplarValue;
@@ -22,10 +23,8 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message;
 use std::io;
 use std::mem;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Mutex, OnceLock, PoisonError};
-use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 static FLUSHES: OnceLock<Mutex<Sender<Flush>>> = OnceLock::new();
@@ -48,9 +47,8 @@ pub(crate) fn start(sender: ToCollector, to: String, interval: Duration) -> io::
     let reporter = Reporter::new(Signal::Metrics, to);
     let start = unix_nanos();
     exemplars::start();
-    thread::Builder::new()
-        .name("obs-export-metrics".into())
-        .spawn(move || Push { sender, reporter, start }.run(&asked, interval))?;
+    let mut push = Push { sender, reporter, start, points: 0, ended: false };
+    threads::spawn("obs-export-metrics", move || push.run(&asked, interval))?;
     Signal::Metrics.set_sending();
     let _ = FLUSHES.set(Mutex::new(flushes));
     Ok(())
@@ -66,23 +64,25 @@ struct Push {
     sender: ToCollector,
     reporter: Reporter,
     start: u64,
+    /// Points that are being sent.
+    points: u64,
+    ended: bool,
 }
 
 impl Push {
     fn run(&mut self, asked: &Receiver<Flush>, interval: Duration) {
         let _quiet = quiet();
-        let mut ended = false;
         loop {
             match asked.recv_timeout(interval) {
                 Ok(flush) => {
-                    if !ended {
+                    if !self.ended {
                         self.push();
                     }
-                    ended |= flush.last;
+                    self.ended |= flush.last;
                     // Whoever asked may have given up meanwhile.
                     let _ = flush.done.send(());
                 }
-                Err(RecvTimeoutError::Timeout) if !ended => self.push(),
+                Err(RecvTimeoutError::Timeout) if !self.ended => self.push(),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
@@ -91,15 +91,16 @@ impl Push {
 
     /// Sends all metrics. What is asked for them is somebody else's code, and may panic.
     fn push(&mut self) {
-        let pushed = catch_unwind(AssertUnwindSafe(|| self.send()));
-        if pushed.is_err() {
+        if caught(|| self.send()).is_none() {
             let lost = Delivery::Lost("a metric of the application panicked".to_owned());
-            self.reporter.note([(0, lost)]);
+            self.reporter.note([(mem::take(&mut self.points), lost)]);
         }
     }
 
     fn send(&mut self) {
         let metrics = metrics(Moment { start: self.start, now: unix_nanos() });
+        self.points = metrics.iter().map(points).sum();
+        Signal::Metrics.accept(self.points);
         let scope = InstrumentationScope {
             name: "obs_runtime".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -112,7 +113,9 @@ impl Push {
             schema_url: resource.schema_url.clone().unwrap_or_default(),
         };
         let scope = ScopeMetrics { scope: Some(scope), ..ScopeMetrics::default() };
-        self.reporter.note(self.sender.client.deliver(&batch_of(&resource, &scope, metrics)));
+        let parts = self.sender.client.deliver(&batch_of(&resource, &scope, metrics));
+        self.points = 0;
+        self.reporter.note(parts);
     }
 }
 
@@ -292,6 +295,16 @@ pub(super) fn number(attributes: Vec<KeyValue>, value: f64, moment: Moment) -> N
 pub(super) fn sum(data_points: Vec<NumberDataPoint>, is_monotonic: bool) -> Data {
     let aggregation_temporality = AggregationTemporality::Cumulative.into();
     Data::Sum(Sum { data_points, aggregation_temporality, is_monotonic })
+}
+
+fn points(metric: &Metric) -> u64 {
+    let points = match &metric.data {
+        Some(Data::Sum(sum)) => sum.data_points.len(),
+        Some(Data::Histogram(histogram)) => histogram.data_points.len(),
+        Some(Data::Gauge(gauge)) => gauge.data_points.len(),
+        _ => 0,
+    };
+    points as u64
 }
 
 #[cfg(test)]

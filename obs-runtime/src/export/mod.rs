@@ -34,9 +34,10 @@ mod store_text;
 mod text_format;
 
 /// Waits until everything that there is by now has been exported or dropped, or the deadline has come.
-/// At the end, nothing is exported afterwards.
+/// At the end, nothing is exported afterwards. Returns the signals that were not dealt with in time.
 #[cfg(feature = "otlp")]
-pub(crate) fn flush(deadline: std::time::Instant, end: bool) -> bool {
+pub(crate) fn flush(deadline: std::time::Instant, end: bool) -> Vec<delivery::Signal> {
+    use delivery::Signal;
     use pipeline::Flush;
     use std::sync::mpsc::{Receiver, channel};
     use std::time::Instant;
@@ -65,11 +66,14 @@ pub(crate) fn flush(deadline: std::time::Instant, end: bool) -> bool {
         ask(metrics::flush)
     };
     let all = [
-        spans,
+        (Signal::Traces, spans),
         #[cfg(feature = "log")]
-        logs,
+        (Signal::Logs, logs),
         #[cfg(feature = "prometheus")]
-        metrics,
+        (Signal::Metrics, metrics),
     ];
-    all.iter().flatten().fold(true, |all, (asked, _, is_done)| all & (*asked && within(is_done)))
+    let unfinished = all
+        .into_iter()
+        .filter(|(_, flush)| flush.as_ref().is_some_and(|(asked, _, is_done)| !(*asked && within(is_done))));
+    unfinished.map(|(signal, _)| signal).collect()
 }

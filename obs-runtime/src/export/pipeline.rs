@@ -5,10 +5,10 @@
 use super::delivery::{Delivery, Reporter, Signal};
 use crate::busy::{self, Busy};
 use crate::context::{Stack, with_stack};
+use crate::threads::{self, caught};
 use opentelemetry::{Context, ContextGuard};
 use std::collections::VecDeque;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
@@ -84,7 +84,7 @@ pub(crate) struct Pipeline {
 
 impl Pipeline {
     /// Starts both threads; `source` is made on the collector's own. What is there afterwards is collected.
-    pub(crate) fn start<T: Send + 'static, S: Source<T>>(
+    pub(crate) fn start<T: Send + 'static, S: Source<T> + 'static>(
         names: &Names,
         source: impl FnOnce() -> S + Send + 'static,
         sink: Box<dyn Sink<T>>,
@@ -96,10 +96,11 @@ impl Pipeline {
         let (flushes, asked) = channel();
         let (ready, is_ready) = channel();
         let signal = names.signal;
-        let collector = thread::Builder::new().name(names.collector.into()).spawn(move || {
+        let collector = threads::spawn_with(names.collector, move || {
             let source = source();
             drop(ready);
-            Collector {
+            let mut collector = Collector {
+                signal,
                 batching,
                 source,
                 work,
@@ -109,17 +110,16 @@ impl Pipeline {
                 unmarked: Vec::new(),
                 marked: Vec::new(),
                 flushes: VecDeque::new(),
-            }
-            .run(&asked);
+            };
+            move || collector.run(&asked)
         })?;
         // Nothing is sent: the wait ends with the sender, whatever becomes of the thread.
         let _: Result<(), _> = is_ready.recv();
         let collector = collector.thread().clone();
         let wake = collector.clone();
         let reporter = Reporter::new(signal, to);
-        thread::Builder::new()
-            .name(names.exporter.into())
-            .spawn(move || Exporter { reporter, sink, ended: false }.run(&inbox, &wake))?;
+        let mut exporter = Exporter { reporter, sink, ended: false };
+        threads::spawn(names.exporter, move || exporter.run(&inbox, &wake))?;
         signal.set_sending();
         Ok(Self { flushes, collector })
     }
@@ -140,6 +140,7 @@ pub(super) fn quiet() -> (ContextGuard, Busy) {
 }
 
 struct Collector<T, S> {
+    signal: Signal,
     batching: Batching,
     source: S,
     work: SyncSender<Work<T>>,
@@ -181,6 +182,7 @@ impl<T, S: Source<T>> Collector<T, S> {
             self.source.collect(room, &mut self.pending);
             let new = self.pending.len() - before;
             self.accepted += new as u64;
+            self.signal.accept(new as u64);
             // Whoever asked may have given up meanwhile.
             told.into_iter().for_each(|told| _ = told.send(()));
             if !self.marked.is_empty() && self.source.reached() {
@@ -268,20 +270,20 @@ impl<T> Exporter<T> {
             return;
         }
         // The sink may be the application's, and panic.
-        let parts = catch_unwind(AssertUnwindSafe(|| self.sink.export(batch)))
-            .unwrap_or_else(|_| vec![(items, Delivery::Lost("the exporter panicked".to_owned()))]);
+        let parts = caught(|| self.sink.export(batch))
+            .unwrap_or_else(|| vec![(items, Delivery::Lost("the exporter panicked".to_owned()))]);
         self.reporter.note(parts);
     }
 
     fn flush(&mut self, flush: &Flush) {
         if !self.ended {
-            let flushed = catch_unwind(AssertUnwindSafe(|| {
+            let flushed = caught(|| {
                 self.sink.flush();
                 if flush.last {
                     self.sink.shutdown();
                 }
-            }));
-            if flushed.is_err() {
+            });
+            if flushed.is_none() {
                 self.reporter.note([(0, Delivery::Lost("the exporter panicked".to_owned()))]);
             }
             self.ended = flush.last;

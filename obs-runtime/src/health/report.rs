@@ -39,7 +39,22 @@ pub struct CheckReport {
 /// ```
 #[must_use]
 pub fn report(probe: Probe) -> Report {
-    Report::new(probe, phase(), &all(), clock::now())
+    Report::new(probe, phase(), &all(), clock::now()).with_runtime(probe, trouble())
+}
+
+/// Name of the check that reports on the runtime itself. It is in a report only while it does not pass.
+const RUNTIME: &str = "obs-runtime";
+
+/// Why the runtime itself is degraded, if it is.
+fn trouble() -> Option<String> {
+    let dead = crate::threads::dead();
+    let dead = (!dead.is_empty()).then(|| format!("threads have ended: {}", dead.join(", ")));
+    #[cfg(feature = "log")]
+    let lost = crate::log::trouble();
+    #[cfg(not(feature = "log"))]
+    let lost = None;
+    let all: Vec<String> = dead.into_iter().chain(lost).collect();
+    (!all.is_empty()).then(|| all.join("; "))
 }
 
 impl Report {
@@ -78,6 +93,25 @@ impl Report {
             (None, failing, _) => (Status::Fail, Some(format!("failing: {failing}"))),
         };
         Self { status, output, checks }
+    }
+
+    /// Adds the runtime's own trouble, which degrades liveness and readiness and never fails them: the service itself
+    /// may be well.
+    fn with_runtime(mut self, probe: Probe, trouble: Option<String>) -> Self {
+        let Some(trouble) = trouble.filter(|_| probe != Probe::Startup) else { return self };
+        if self.status != Status::Fail {
+            let others = self.output.as_deref().and_then(|output| output.strip_prefix("degraded: "));
+            let others = others.map_or(String::new(), |others| format!("{others}, "));
+            self.output = Some(format!("degraded: {others}{RUNTIME}"));
+            self.status = Status::Warn;
+        }
+        self.checks.push(CheckReport {
+            name: RUNTIME.to_owned(),
+            critical: false,
+            standing: Standing { status: Status::Warn, output: Some(trouble), last: None, age: None },
+            failures: 0,
+        });
+        self
     }
 
     /// The answer: it fails only where the application does not do what is asked for, or a critical check fails.
@@ -203,4 +237,34 @@ fn millis(time: Duration) -> f64 {
 fn unix_nanos(time: SystemTime) -> u64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::health::Spec;
+    use std::sync::Arc;
+
+    #[test]
+    fn trouble_of_the_runtime_degrades_and_never_fails() {
+        let check = Registered::new(
+            Spec::new("cache"),
+            Box::new(|| Box::pin(async { Ok(crate::health::Health::Good) })),
+            None,
+        );
+        let of = |probe, phase, checks: &[Arc<Registered>]| {
+            let report = Report::new(probe, phase, checks, Instant::now());
+            report.with_runtime(probe, Some("threads have ended: obs-log".to_owned()))
+        };
+        for probe in [Probe::Liveness, Probe::Readiness] {
+            let report = of(probe, Phase::Serving, &[]);
+            assert_eq!((report.status(), report.output()), (Status::Warn, Some("degraded: obs-runtime")));
+            assert_eq!(report.to_json(false), r#"{"status":"warn","output":"degraded"}"#);
+            assert!(report.to_json(true).contains("threads have ended: obs-log"));
+        }
+        assert_eq!(of(Probe::Startup, Phase::Serving, &[]).status(), Status::Pass);
+        let report = of(Probe::Readiness, Phase::Starting, &[check]);
+        assert_eq!((report.status(), report.checks().len()), (Status::Fail, 2));
+        assert!(report.output().is_some_and(|output| output.starts_with("starting")));
+    }
 }

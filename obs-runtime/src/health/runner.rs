@@ -7,6 +7,7 @@ use super::declared::Running;
 use super::registry::Registered;
 use super::shown;
 use super::state::{Run, RunResult};
+use crate::threads::{self, caught};
 use std::any::Any;
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -16,7 +17,6 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
 use std::task::Poll;
-use std::thread;
 use std::time::{Duration, SystemTime};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
@@ -43,16 +43,14 @@ fn own_home() -> io::Result<Handle> {
     once(&RUNTIME, "obs-health-home")
 }
 
-fn once(made: &Mutex<Option<Handle>>, thread: &str) -> io::Result<Handle> {
+fn once(made: &Mutex<Option<Handle>>, thread: &'static str) -> io::Result<Handle> {
     let mut made = made.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(handle) = &*made {
         return Ok(handle.clone());
     }
     let runtime = Builder::new_current_thread().enable_all().thread_name("obs-health-run").build()?;
     let handle = runtime.handle().clone();
-    thread::Builder::new()
-        .name(thread.to_owned())
-        .spawn(move || runtime.block_on(std::future::pending::<Infallible>()))?;
+    threads::spawn(thread, move || match runtime.block_on(std::future::pending::<Infallible>()) {})?;
     *made = Some(handle.clone());
     Ok(handle)
 }
@@ -63,8 +61,7 @@ pub(crate) fn aside(work: impl FnOnce() + Send + 'static) {
     static WAITING: OnceLock<Option<mpsc::SyncSender<Work>>> = OnceLock::new();
     let waiting = WAITING.get_or_init(|| {
         let (send, receive) = mpsc::sync_channel::<Work>(MOST_WAITING);
-        let work = move || receive.iter().for_each(|work| _ = catch_unwind(AssertUnwindSafe(work)));
-        thread::Builder::new().name("obs-health-aside".into()).spawn(work).ok()?;
+        threads::spawn("obs-health-aside", move || receive.iter().for_each(|work| _ = caught(work))).ok()?;
         Some(send)
     });
     if let Some(waiting) = waiting {

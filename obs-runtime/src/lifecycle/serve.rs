@@ -1,7 +1,7 @@
 //! The whole life of an `axum` service.
 
 use super::{drained, end, started};
-use crate::{Flushed, Guard};
+use crate::{FlushReport, Guard};
 use axum::Router;
 use axum::middleware::map_response;
 use axum::response::Response;
@@ -67,8 +67,8 @@ pub struct Serve {
 pub struct Served {
     /// Every request that was under way has been answered.
     pub finished: bool,
-    /// What was flushed.
-    pub flushed: Flushed,
+    /// What was written, exported and lost.
+    pub flushed: FlushReport,
 }
 
 impl Serve {
@@ -154,7 +154,7 @@ impl Serve {
 }
 
 /// Flushes on a thread of its own: those of the application may all be taken.
-async fn flushed(guard: Guard, within: Duration) -> io::Result<Flushed> {
+async fn flushed(guard: Guard, within: Duration) -> io::Result<FlushReport> {
     let (flushed, is_flushed) = tokio::sync::oneshot::channel();
     std::thread::Builder::new()
         .name("obs-flush".into())

@@ -130,8 +130,7 @@ impl Signals {
         });
         // For that line, whether or not somebody takes it.
         tokio::time::sleep(Duration::from_millis(20)).await;
-        #[cfg(feature = "log")]
-        crate::log::flush(std::time::Instant::now() + Duration::from_millis(100));
+        crate::setup::end_at_once();
         std::process::exit(second.exit_code());
     }
 }

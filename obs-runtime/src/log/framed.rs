@@ -101,6 +101,22 @@ impl Read {
         }
     }
 
+    /// Counts the lines that there are, and leaves them there.
+    pub(super) fn count(&mut self) -> u64 {
+        let waiting = self.overflow.waiting() as u64;
+        let Ok(chunk) = self.ring.read_chunk(self.ring.slots()) else { return waiting };
+        let (first, second) = chunk.as_slices();
+        let byte = |at: usize| first.get(at).or_else(|| second.get(at.checked_sub(first.len())?)).copied();
+        let (mut lines, mut at) = (waiting, 0);
+        while let (Some(l0), Some(l1), Some(l2), Some(l3)) =
+            (byte(at), byte(at + 1), byte(at + 2), byte(at + 3))
+        {
+            lines += 1;
+            at += HEADER_BYTES + u32::from_le_bytes([l0, l1, l2, l3]) as usize;
+        }
+        lines
+    }
+
     fn take_ring(&mut self, batch: &mut Batch) {
         let Ok(chunk) = self.ring.read_chunk(self.ring.slots()) else { return };
         let mut at = batch.bytes.len();
@@ -180,6 +196,35 @@ impl Batch {
             };
             (line.ticks, &bytes[line.start..line.end])
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_counted_around_the_end_of_the_ring_and_stay_there() {
+        let (mut write, mut read) = buffer(100);
+        let mut push = |text: &str| {
+            let mut line = Vec::new();
+            begin(&mut line);
+            line.extend_from_slice(text.as_bytes());
+            write.push(1, &mut line) != Kept::No
+        };
+        for round in 0..100 {
+            // Those of the last have no room in the ring, and spill.
+            let lengths = if round % 3 == 2 { [0, 60, 60] } else { [0, 1, 10] };
+            let texts = lengths.map(|length| "x".repeat(length.min(round)));
+            for (before, text) in texts.iter().enumerate() {
+                assert_eq!(read.count(), before as u64);
+                assert!(push(text), "{round}");
+            }
+            assert_eq!(read.count(), 3);
+            let mut batch = Batch::default();
+            read.take(&mut batch);
+            assert!(batch.lines().map(|(_, line)| line).eq(texts.iter().map(|text| text.as_bytes())));
+        }
     }
 }
 

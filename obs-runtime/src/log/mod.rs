@@ -2,17 +2,19 @@
 
 mod bridge;
 mod event;
+mod file_size;
 mod framed;
 mod line;
 mod output;
 #[cfg(feature = "otlp")]
 pub(crate) mod records;
+mod stdout;
 mod text;
 mod writer;
 
 pub(crate) use bridge::{install as install_bridge, set_most_verbose};
 pub use line::Format;
-pub(crate) use writer::{Output, close, dropped, flush, start};
+pub(crate) use writer::{Output, close, dropped, flush, start, totals, trouble, written};
 
 use crate::clock::{self, Anchor};
 use crate::context::{EventFields, Fields, Stack, with_stack, write_integer, write_string};

@@ -5,6 +5,7 @@ use crate::export::delivery::{Reason, Signal};
 use crate::overflow::Kept;
 use crate::rings::{Own, Rings};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::Thread;
 
 /// Bytes of the ring in front of a thread's growing buffer.
@@ -15,6 +16,16 @@ static COLLECTOR: OnceLock<Thread> = OnceLock::new();
 
 thread_local! {
     static OWN: Own<framed::Write> = const { Own::new() };
+}
+
+/// Lines that the collector has taken out of the buffers and not handed over.
+static IN_HAND: AtomicU64 = AtomicU64::new(0);
+
+/// The number of lines that wait for the collector. Exact while no thread logs and the collector is idle.
+pub(crate) fn waiting() -> u64 {
+    let mut lines = 0;
+    RINGS.read(|buffer| lines += buffer.count());
+    lines + IN_HAND.load(Ordering::Relaxed)
 }
 
 /// Whether lines are sent anywhere.
@@ -77,6 +88,7 @@ impl Reader {
             self.batch.clear();
             self.next = 0;
         }
+        IN_HAND.store((self.batch.len() - self.next) as u64, Ordering::Relaxed);
     }
 
     /// Notes the lines that there are now.

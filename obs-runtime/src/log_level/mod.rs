@@ -62,9 +62,9 @@ pub(crate) use announce::whole_seconds;
 pub use error::Error;
 
 use crate::subscriber::{self, Filter};
+use crate::threads::caught;
 use announce::Change;
 use levels::Levels;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -195,10 +195,10 @@ fn wait() {
         let change = end(levels, "log level reverted: its time is over");
         drop(guard);
         // A subscriber of others that panics is not to be the end of this thread: the next change relies on it.
-        let _ = catch_unwind(AssertUnwindSafe(|| {
+        caught(|| {
             subscriber::refresh_here();
             change.iter().for_each(Change::announce);
-        }));
+        });
         guard = lock();
     }
 }

@@ -5,6 +5,7 @@ use super::{millis, path, path_of, running, waiting};
 use crate::clock;
 use crate::site::Site;
 use crate::store::functions;
+use crate::threads::{self, caught};
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -36,9 +37,12 @@ pub(super) fn start(default: Option<Duration>) -> io::Result<()> {
     }
     let look = move || loop {
         thread::sleep(INTERVAL);
-        look(&limits).iter().for_each(tell);
+        // Subscribers of the application are told, and may panic: then of one call, and the others are told all the same.
+        for call in look(&limits) {
+            caught(|| tell(&call));
+        }
     };
-    thread::Builder::new().name("obs-watch".into()).spawn(look).map(drop)
+    threads::spawn("obs-watch", look).map(drop)
 }
 
 /// In ticks.

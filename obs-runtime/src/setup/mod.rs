@@ -6,6 +6,7 @@ mod buffers;
 mod builder;
 mod environment;
 mod error;
+mod flush_report;
 mod guard;
 #[cfg(feature = "otlp")]
 mod limits;
@@ -18,7 +19,10 @@ mod resource;
 
 pub use builder::{Builder, builder, init};
 pub use error::InitError;
-pub use guard::{Flushed, Guard, flush};
+pub use flush_report::{Delivered, FlushReport};
+#[cfg(feature = "health")]
+pub(crate) use guard::end_at_once;
+pub use guard::{Guard, flush};
 
 use std::sync::OnceLock;
 

@@ -2,6 +2,7 @@
 //! observed functions a mode, `tracing` an interest for each callsite, `log` a level.
 
 use super::{Filter, asked, span_directives};
+use crate::threads::{self, caught};
 use crate::{busy, state};
 use std::cell::RefCell;
 use std::num::NonZeroU64;
@@ -135,12 +136,13 @@ pub(crate) fn refresh_here() {
     if state::running() {
         apply();
     }
-    callsite::rebuild_interest_cache();
+    // A subscriber of the application that panics is no reason not to tell `log`.
+    caught(callsite::rebuild_interest_cache);
     #[cfg(feature = "log")]
     crate::log::set_most_verbose(most_verbose());
 }
 
-/// Starts a thread of that name.
-pub(crate) fn spawn(run: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    thread::Builder::new().name(THREAD.into()).spawn(run).map(drop)
+/// Starts a thread of that name, which ends when `run` returns.
+pub(crate) fn spawn(run: impl FnMut() + Send + 'static) -> io::Result<()> {
+    threads::spawn_temporary(THREAD, run).map(drop)
 }

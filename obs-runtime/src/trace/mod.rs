@@ -16,7 +16,7 @@ pub(crate) use limits::limits;
 pub(crate) use limits::{Limits, install as install_limits};
 pub(crate) use record::{Attribute, Attributes, Finished, Rest, Returned, SpanError};
 #[cfg(feature = "otlp")]
-pub(crate) use ring::{Ended, SpanReader, SpanRing, wake};
+pub(crate) use ring::{Ended, SpanReader, SpanRing, waiting, wake};
 pub(crate) use ring::{missed, passed_over, submit, submit_returned};
 pub use sampler::Sampler;
 pub(crate) use sampler::install as install_sampler;

@@ -8,7 +8,7 @@
 #[cfg(feature = "opentelemetry")]
 pub(super) use exported::submit_api;
 #[cfg(feature = "otlp")]
-pub(crate) use exported::{Ended, SpanReader, SpanRing, submit, submit_returned, wake};
+pub(crate) use exported::{Ended, SpanReader, SpanRing, submit, submit_returned, waiting, wake};
 
 #[cfg(not(feature = "otlp"))]
 use super::{Finished, Returned};
@@ -66,7 +66,7 @@ mod exported {
     mod read;
 
     use read::Read;
-    pub(crate) use read::SpanReader;
+    pub(crate) use read::{SpanReader, waiting};
 
     /// Where the spans of one thread go.
     pub(crate) type SpanRing = Lease<Write>;

@@ -112,7 +112,7 @@ fn observing_what_observes_ends() {
     assert_eq!(shows(Shown).err().expect("fails").to_string(), "shown");
     tracing::subscriber::with_default(Elsewhere, || assert_eq!(seen_elsewhere().len(), 3));
     std::thread::spawn(|| assert_eq!(seen_elsewhere().len(), 3)).join().expect("no panic");
-    assert!(guard.shutdown(DEADLINE).spans);
+    assert!(guard.shutdown(DEADLINE).finished);
 
     // The allocator is observed where it is the application that allocates, and nowhere else.
     assert!(calls("allocators::reentrant::alloc") > 0.0);

@@ -243,7 +243,7 @@ fn an_error_that_can_not_be_printed_takes_nobody_down() {
 #[test]
 fn a_deadline_without_end_is_no_error() {
     let _recorder = recorder();
-    assert!(obs_runtime::flush(Duration::MAX).logs);
+    assert!(obs_runtime::flush(Duration::MAX).finished);
 }
 
 /// An event whose field has the key of one that is around it at times.

@@ -29,7 +29,7 @@ fn baggage_is_a_field_if_its_name_is_allowed() {
     assert!(sent.contains(&("baggage".to_owned(), baggage.to_owned())), "all of it goes on: {sent:?}");
     assert!(sent.contains(&("x-request-id".to_owned(), "known".to_owned())), "{sent:?}");
 
-    assert!(obs_runtime::flush(DEADLINE).spans, "flushed");
+    assert!(obs_runtime::flush(DEADLINE).finished, "flushed");
     let text = lines.text();
     let line = text.lines().map(parse_line).find(|line| line["msg"] == "handling").expect("a line");
     assert_eq!((&line["tenant"], &line["request_id"]), (&"\u{c6}gir \"&\"".into(), &"known".into()));

@@ -145,7 +145,7 @@ fn what_was_emitted_is_what_was_taken_and_what_was_dropped() {
         let before = dropped();
         (0..100).for_each(|_| emitted());
         all += 100;
-        assert!(obs_runtime::flush(DEADLINE).spans, "{does:?}");
+        assert!(obs_runtime::flush(DEADLINE).finished, "{does:?}");
         assert!(collector.script.lock().expect("no panic").is_empty(), "{does:?}: all of it happened");
         assert_eq!(collector.taken() + dropped(), all, "{does:?}");
         dropped() - before

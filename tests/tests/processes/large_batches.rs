@@ -121,7 +121,7 @@ fn start(url: String, protocol: OtlpProtocol, lines: &Lines) -> obs_runtime::Gua
 
 fn flush() {
     let flushed = obs_runtime::flush(DEADLINE);
-    assert!(flushed.spans, "{flushed:?}");
+    assert!(flushed.finished, "{flushed:?}");
 }
 
 /// Sends a giant among small ones to a receiver that takes at most `limit` bytes.

@@ -59,7 +59,7 @@ impl Stack {
     }
 
     fn span(&self, name: &str) -> SpanData {
-        assert!(obs_runtime::flush(DEADLINE).spans, "flushed in time");
+        assert!(obs_runtime::flush(DEADLINE).finished, "flushed in time");
         let mut named = self.spans.which(|span| span.name.ends_with(name)).into_iter();
         let span = named.next().unwrap_or_else(|| panic!("no span {name}"));
         assert!(named.next().is_none(), "{name} twice");

@@ -24,7 +24,7 @@ fn the_layer_says_and_keeps_what_the_level_lets_through() {
         .init()
         .expect("the runtime finds its layer");
     let counts = |word: &str| {
-        assert!(obs_runtime::flush(DEADLINE).logs, "flushed in time");
+        assert!(obs_runtime::flush(DEADLINE).finished, "flushed in time");
         [&theirs, &ours].map(|lines| lines.text().matches(word).count())
     };
     let speak = || {

@@ -60,7 +60,7 @@ fn turn() -> Turn {
 }
 
 fn written() -> Vec<Json> {
-    assert!(obs_runtime::flush(DEADLINE).logs, "flushed in time");
+    assert!(obs_runtime::flush(DEADLINE).finished, "flushed in time");
     RUNTIME.lines.text().lines().map(parse_line).collect()
 }
 
@@ -344,7 +344,7 @@ fn no_error_is_lost_while_levels_flip() {
                     speaks();
                     errors.fetch_add(1, Ordering::Relaxed);
                     // Rings that are full drop lines, which is not what this is about.
-                    assert!(obs_runtime::flush(DEADLINE).logs);
+                    assert!(obs_runtime::flush(DEADLINE).finished);
                 }
             });
         }

@@ -20,7 +20,7 @@ fn start() -> Started {
 
 impl Started {
     fn lines(&self) -> Vec<Json> {
-        assert!(obs_runtime::flush(DEADLINE).logs, "flushed in time");
+        assert!(obs_runtime::flush(DEADLINE).finished, "flushed in time");
         self.lines.text().lines().map(parse_line).collect()
     }
 

@@ -89,7 +89,7 @@ fn run(builder: Builder) {
         assert_eq!(counted("function_calls_total", function, outcome), expected, "{function} {outcome}");
         assert_eq!(counted("function_calls_in_flight", function, ""), 0.0, "{function}");
     }
-    assert!(guard.shutdown(DEADLINE).logs);
+    assert!(guard.shutdown(DEADLINE).finished);
 }
 
 /// Writes its lines nowhere.

@@ -35,7 +35,7 @@ fn a_success_that_no_collector_has_said_is_told_once_until_it_recovers() {
         answered("text/plain", b"", 0),
     ];
     let warnings = || {
-        assert!(obs_runtime::flush(DEADLINE).logs);
+        assert!(obs_runtime::flush(DEADLINE).finished);
         let lines: Vec<_> = lines.text().lines().map(parse_line).collect();
         lines.into_iter().filter(|line| line["level"] == "WARN").collect::<Vec<_>>()
     };
@@ -45,7 +45,7 @@ fn a_success_that_no_collector_has_said_is_told_once_until_it_recovers() {
         ANSWER.lock().expect("no panic").clone_from(&answer);
         for _ in 0..2 {
             sent_somewhere();
-            assert!(obs_runtime::flush(DEADLINE).spans);
+            assert!(obs_runtime::flush(DEADLINE).finished);
             expected += 1;
             let counted = total("obs_export_unreadable_answers_total", &[("signal", "traces")]);
             assert_eq!(counted, f64::from(expected), "{answer:?}");
@@ -57,7 +57,7 @@ fn a_success_that_no_collector_has_said_is_told_once_until_it_recovers() {
         // It recovers.
         *ANSWER.lock().expect("no panic") = None;
         sent_somewhere();
-        assert!(obs_runtime::flush(DEADLINE).spans);
+        assert!(obs_runtime::flush(DEADLINE).finished);
     }
     *ANSWER.lock().expect("no panic") = Some(Reply { status: 204, ..Reply::default() });
     let before = warnings().len();

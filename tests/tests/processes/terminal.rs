@@ -36,7 +36,7 @@ fn no_line_of_text_steers_the_terminal() {
         .init()
         .expect("the runtime starts");
     speak();
-    assert!(obs_runtime::flush(DEADLINE).logs, "flushed in time");
+    assert!(obs_runtime::flush(DEADLINE).finished, "flushed in time");
     let text = lines.text();
     assert!(text.contains("\\u{9b}31m") && text.contains("\\u202e"), "{text}");
     check(&text);
@@ -67,7 +67,7 @@ fn no_line_of_json_steers_the_terminal() {
         .init()
         .expect("the runtime starts");
     speak();
-    assert!(obs_runtime::flush(DEADLINE).logs, "flushed in time");
+    assert!(obs_runtime::flush(DEADLINE).finished, "flushed in time");
     let text = lines.text();
     check(&text);
     let lines: Vec<_> = text.lines().map(obs_tests::parse_line).collect();

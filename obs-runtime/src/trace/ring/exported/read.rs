@@ -9,6 +9,13 @@ use std::sync::Arc;
 use std::thread::Thread;
 use std::vec;
 
+/// The number of spans in all threads' buffers.
+pub(crate) fn waiting() -> u64 {
+    let mut spans = 0;
+    RINGS.read(|buffer| spans += buffer.records.slots() + buffer.overflow.items());
+    spans as u64
+}
+
 /// The collector's end of one thread's buffer.
 pub(super) struct Read {
     pub(super) records: Consumer<Record>,
