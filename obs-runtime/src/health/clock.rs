@@ -53,9 +53,13 @@ pub(super) fn start() {
     });
 }
 
-/// The present [without stops](without_stops).
+/// The present [without stops](without_stops). A probe counts as a look, so that time goes on without the thread, too.
 pub(crate) fn now() -> Instant {
-    without_stops(Instant::now())
+    let (now, mut clock) = (Instant::now(), clock());
+    if clock.looked.is_some() {
+        clock.look(now);
+    }
+    clock.without_stops(now)
 }
 
 /// Moves the present back by the time in which the process was stopped. The difference of two such moments is the time in

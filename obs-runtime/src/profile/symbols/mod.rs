@@ -248,8 +248,8 @@ mod tests {
         let mark = |kept: &mut Kept, name: &'static str| {
             _ = kept.texts.text(name);
             let text = text(kept, name);
-            for frames in kept.program.values_mut().chain(kept.libraries.values_mut()) {
-                frames.iter_mut().for_each(|frame| frame.function = text.clone());
+            for frame in kept.program.values_mut().chain(kept.libraries.values_mut()).flatten() {
+                frame.function = text.clone();
             }
         };
         mark(&mut kept, "marked");

@@ -7,19 +7,22 @@ use gimli::{DebugInfoOffset, Dwarf, RunTimeEndian, Section, SectionId};
 use object::{CompressionFormat, File, Object, ObjectSection, ObjectSegment, ObjectSymbol, SymbolKind};
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
+use std::sync::OnceLock;
 
 /// How many units without an index are looked at before memory is given back.
 const UNITS: usize = 64;
+/// How many ranges that begin before a place are looked at: another one may lie inside of the one that it is in.
+const NESTED: usize = 16;
 
 /// What lies at the addresses that are in the program. `None` if it can't be read, or has no debug information.
 pub(super) fn resolve(addresses: &[u64]) -> Option<HashMap<u64, Vec<Found>>> {
     let places = places(addresses)?;
     let sorted: Vec<u64> = places.keys().copied().collect();
-    let (starts, units) = units(&sorted)?;
+    let index = index()?;
+    let (starts, units) = (&index.starts, index.units(&sorted));
     let mut found: BTreeMap<u64, Vec<Found>> = sorted.iter().map(|place| (*place, Vec::new())).collect();
     for (start, places) in units {
-        let in_unit =
-            with_dwarf(|dwarf| unit::resolve(dwarf, DebugInfoOffset(start), &starts, &places).ok())?;
+        let in_unit = with_dwarf(|dwarf| unit::resolve(dwarf, DebugInfoOffset(start), starts, &places).ok())?;
         for (place, frames) in places.iter().zip(in_unit.unwrap_or_default()) {
             found.insert(*place, frames);
         }
@@ -79,73 +82,91 @@ fn map(line: &str, program: &str) -> Option<(u64, u64, u64)> {
     Some((number(start)?, number(end)?, number(offset)?))
 }
 
-/// Where units start, in order, as far as that is known; and the places that lie in each.
-type Units = (Vec<usize>, BTreeMap<usize, Vec<u64>>);
-
-/// By the index that most compilers write; units that are not in it say themselves where they lie.
-fn units(places: &[u64]) -> Option<Units> {
-    let (mut starts, mut units) = with_dwarf(|dwarf| indexed(dwarf, places).unwrap_or_default())?;
-    starts.sort_unstable();
-    starts.dedup();
-    let known: Vec<u64> = units.values().flatten().copied().collect();
-    let mut rest: Vec<u64> = places.iter().copied().filter(|place| !known.contains(place)).collect();
-    let mut next = Some(0);
-    while let Some(start) = next.filter(|_| !rest.is_empty()) {
-        next = with_dwarf(|dwarf| unindexed(dwarf, start, &starts, &mut rest, &mut units))?;
-    }
-    for places in units.values_mut() {
-        places.sort_unstable();
-        places.dedup();
-    }
-    Some((starts, units))
+/// The units of the program's debug information.
+#[derive(Default)]
+struct Index {
+    /// Where they start, in order, as far as that is known.
+    starts: Vec<usize>,
+    /// The code of each: where that begins and ends, and the start of the unit. In order.
+    ranges: Vec<(u64, u64, usize)>,
 }
 
-fn indexed(dwarf: &Dwarf<Bytes<'_>>, places: &[u64]) -> gimli::Result<Units> {
-    let (mut starts, mut units) = Units::default();
-    let mut headers = dwarf.debug_aranges.headers();
-    while let Some(header) = headers.next()? {
-        let start = header.debug_info_offset().0;
-        starts.push(start);
-        let mut entries = header.entries();
-        while let Some(entry) = entries.next()? {
-            let inside = unit::within(places, entry.range());
-            if !inside.is_empty() {
-                units.entry(start).or_insert_with(Vec::new).extend(&places[inside]);
-            }
-        }
-    }
-    Ok((starts, units))
+/// Of all that a look-up reads, this takes the longest, and it is the same for all of them.
+fn index() -> Option<&'static Index> {
+    static INDEX: OnceLock<Option<Index>> = OnceLock::new();
+    INDEX.get_or_init(Index::read).as_ref()
 }
 
-/// Looks at some units, from one on. Where the next one starts.
-fn unindexed(
-    dwarf: &Dwarf<Bytes<'_>>,
-    mut start: usize,
-    indexed: &[usize],
-    rest: &mut Vec<u64>,
-    units: &mut BTreeMap<usize, Vec<u64>>,
-) -> Option<usize> {
-    for _ in 0..UNITS {
-        let header = dwarf.debug_info.header_from_offset(DebugInfoOffset(start)).ok()?;
-        let next = start.checked_add(header.length_including_self())?;
-        if indexed.binary_search(&start).is_err() {
-            let ranges = dwarf.unit(header).and_then(|unit| {
-                let (mut ranges, mut all) = (dwarf.unit_ranges(&unit)?, Vec::new());
-                while let Some(range) = ranges.next()? {
-                    all.push(range);
-                }
-                Ok(all)
-            });
-            for range in ranges.unwrap_or_default() {
-                let inside = unit::within(rest, range);
-                if !inside.is_empty() {
-                    units.entry(start).or_default().extend(rest.drain(inside));
-                }
+impl Index {
+    /// Reads the index that some compilers write; units that are not in it say themselves where they lie.
+    fn read() -> Option<Self> {
+        let mut index = Self::default();
+        with_dwarf(|dwarf| index.indexed(dwarf))?.ok();
+        index.starts.sort_unstable();
+        index.starts.dedup();
+        let mut next = Some(0);
+        while let Some(start) = next {
+            next = with_dwarf(|dwarf| index.unindexed(dwarf, start))?;
+        }
+        index.ranges.sort_unstable();
+        index.ranges.shrink_to_fit();
+        Some(index)
+    }
+
+    fn indexed(&mut self, dwarf: &Dwarf<Bytes<'_>>) -> gimli::Result<()> {
+        let mut headers = dwarf.debug_aranges.headers();
+        while let Some(header) = headers.next()? {
+            let start = header.debug_info_offset().0;
+            self.starts.push(start);
+            let mut entries = header.entries();
+            while let Some(entry) = entries.next()? {
+                self.add(entry.range(), start);
             }
         }
-        start = next;
+        Ok(())
     }
-    Some(start)
+
+    /// Looks at some units, from one on. Where the next one starts.
+    fn unindexed(&mut self, dwarf: &Dwarf<Bytes<'_>>, mut start: usize) -> Option<usize> {
+        for _ in 0..UNITS {
+            let header = dwarf.debug_info.header_from_offset(DebugInfoOffset(start)).ok()?;
+            let next = start.checked_add(header.length_including_self())?;
+            if self.starts.binary_search(&start).is_err() {
+                let ranges = dwarf.unit(header).and_then(|unit| {
+                    let (mut ranges, mut all) = (dwarf.unit_ranges(&unit)?, Vec::new());
+                    while let Some(range) = ranges.next()? {
+                        all.push(range);
+                    }
+                    Ok(all)
+                });
+                for range in ranges.unwrap_or_default() {
+                    self.add(range, start);
+                }
+            }
+            start = next;
+        }
+        Some(start)
+    }
+
+    fn add(&mut self, range: gimli::Range, start: usize) {
+        // What the linker has left out is said to begin at zero.
+        if range.begin != 0 && range.begin < range.end {
+            self.ranges.push((range.begin, range.end, start));
+        }
+    }
+
+    /// The places, which are in order, that lie in each unit.
+    fn units(&self, places: &[u64]) -> BTreeMap<usize, Vec<u64>> {
+        let mut units: BTreeMap<usize, Vec<u64>> = BTreeMap::new();
+        for place in places {
+            let before = self.ranges.partition_point(|(begin, ..)| begin <= place);
+            let around = self.ranges[..before].iter().rev().take(NESTED).find(|(_, end, _)| place < end);
+            if let Some((.., start)) = around {
+                units.entry(*start).or_default().push(*place);
+            }
+        }
+        units
+    }
 }
 
 /// Names from the symbol table, for functions that have none with its path in the debug information.
