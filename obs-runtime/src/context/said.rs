@@ -42,6 +42,8 @@ impl Said {
 impl Stack {
     /// What a line says of where this thread is, as `write` puts it together; `None` if that is not
     /// [apart](Self::is_apart).
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "every line of an event runs it")]
     pub(crate) fn said(
         &mut self,
         callsite: usize,
@@ -61,6 +63,8 @@ impl Stack {
 
     /// Whether none of the fields that are visible here has a key of those of an event's callsite, which has that address:
     /// `has` says of a key whether it is one.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "every line of an event runs it twice")]
     pub(crate) fn is_apart(&mut self, callsite: usize, has: impl Fn(&[u8]) -> bool) -> bool {
         self.see();
         if self.said.apart != callsite {

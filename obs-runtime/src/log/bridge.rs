@@ -89,7 +89,7 @@ impl FieldValue<'_> {
 }
 
 impl<'v> VisitValue<'v> for FieldValue<'_> {
-    /// Appends the text of a value that has no type of its own here, such as a structure of `serde` or `sval`.
+    /// Appends the text of any other value, such as a structure of `serde` or `sval`.
     fn visit_any(&mut self, value: Value<'_>) -> Result<(), kv::Error> {
         self.push(|out| write_formatted(out, &format_args!("{value}")))
     }

@@ -388,7 +388,9 @@ impl Builder {
             crate::profile::start(slow_poll, stuck_after).map_err(InitError::Thread)?;
         }
         crate::log_level::start(filter);
-        filter_remarks.iter().for_each(|remark| crate::log_level::remark(remark));
+        for remark in &filter_remarks {
+            crate::log_level::remark(remark);
+        }
         #[cfg(feature = "health")]
         crate::health::start(tokio::runtime::Handle::try_current().ok());
         Ok(Guard::new(admin_address))

@@ -66,6 +66,7 @@ impl Mode {
 
 /// What a site's mode is made of.
 #[derive(Clone, Copy, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each says another thing, and none of them a state")]
 pub(super) struct Decided {
     /// The most verbose level that the log filter lets through for this function, as a number.
     verbosity: u8,
