@@ -75,10 +75,10 @@ fn serve(mut stream: TcpStream, answer: &dyn Fn(&str, &[u8]) -> Reply) -> io::Re
         let length = body.len() + missing;
         let mut head = format!("HTTP/1.1 {status} X\r\n");
         if status != 204 {
-            head.push_str(&format!("content-length: {length}\r\n"));
+            head = format!("{head}content-length: {length}\r\n");
         }
         if !content_type.is_empty() {
-            head.push_str(&format!("content-type: {content_type}\r\n"));
+            head = format!("{head}content-type: {content_type}\r\n");
         }
         stream.write_all(&[head.as_bytes(), b"\r\n", &body].concat())?;
         if missing > 0 {

@@ -86,7 +86,7 @@ impl Sink<Record> for ToCollector {
             let scope = Some(InstrumentationScope { name: target, ..Default::default() });
             let scope = batch.header(SCOPE, ScopeLogs { scope, ..Default::default() }.encode_to_vec());
             batch.within(&[resource, scope]);
-            records.iter().for_each(|record| batch.item(ITEM, record));
+            batch.items(ITEM, &records);
         }
         self.client.deliver(&batch)
     }

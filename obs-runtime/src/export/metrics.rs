@@ -137,17 +137,17 @@ fn batch_of(resource: &ResourceMetrics, scope: &ScopeMetrics, metrics: Vec<Metri
             Data::Gauge(mut gauge) => {
                 let points = mem::take(&mut gauge.data_points);
                 within(&mut batch, 5, gauge.encode_to_vec());
-                points.iter().for_each(|point| batch.item(POINT, point));
+                batch.items(POINT, &points);
             }
             Data::Sum(mut sum) => {
                 let points = mem::take(&mut sum.data_points);
                 within(&mut batch, 7, sum.encode_to_vec());
-                points.iter().for_each(|point| batch.item(POINT, point));
+                batch.items(POINT, &points);
             }
             Data::Histogram(mut histogram) => {
                 let points = mem::take(&mut histogram.data_points);
                 within(&mut batch, 9, histogram.encode_to_vec());
-                points.iter().for_each(|point| batch.item(POINT, point));
+                batch.items(POINT, &points);
             }
             // The runtime makes none of the other kinds.
             _ => {}

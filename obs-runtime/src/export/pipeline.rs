@@ -183,8 +183,10 @@ impl<T, S: Source<T>> Collector<T, S> {
             let new = self.pending.len() - before;
             self.accepted += new as u64;
             self.signal.accept(new as u64);
-            // Whoever asked may have given up meanwhile.
-            told.into_iter().for_each(|told| _ = told.send(()));
+            for told in told {
+                // The caller may have given up meanwhile.
+                let _ = told.send(());
+            }
             if !self.marked.is_empty() && self.source.reached() {
                 self.flushes.extend(self.marked.drain(..).map(|flush| (self.accepted, flush)));
             }

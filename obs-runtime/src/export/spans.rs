@@ -92,7 +92,7 @@ fn encoded(resource_spans: Vec<ResourceSpans>) -> Batch {
             let spans = mem::take(&mut scope.spans);
             let scope = batch.header(SCOPE, scope.encode_to_vec());
             batch.within(&[resource, scope]);
-            spans.iter().for_each(|span| batch.item(ITEM, span));
+            batch.items(ITEM, &spans);
         }
     }
     batch

@@ -58,7 +58,7 @@ impl Write {
         let Ok(len) = u32::try_from(text.len()) else { return Kept::No };
         header[..4].copy_from_slice(&len.to_le_bytes());
         header[4..].copy_from_slice(&ticks.to_le_bytes());
-        if !(self.spilling && !self.overflow.is_empty()) {
+        if !self.spilling || self.overflow.is_empty() {
             // At once, so that the reader never sees a header without its line.
             self.spilling = self.ring.push_entire_slice(line).is_err();
             if !self.spilling {

@@ -115,29 +115,29 @@ impl Record {
 }
 
 /// The collector, which takes spans from every thread's buffer.
-pub(crate) struct SpanReader(());
+pub(crate) struct SpanReader(&'static Rings<Write, Read>);
 
 impl SpanReader {
     /// Makes `collector` the thread to be woken when a ring is half full.
     pub(crate) fn start(collector: Thread) -> Self {
         let _ = COLLECTOR.set(collector);
-        Self(())
+        Self(&RINGS)
     }
 
     /// Takes at most `room` spans; the rest stays in the buffers.
     pub(crate) fn take(&mut self, room: usize, spans: &mut Vec<Ended>) {
-        take(&RINGS, room, spans);
+        take(self.0, room, spans);
     }
 
     /// Notes the spans that there are now.
     pub(crate) fn mark(&mut self) {
-        RINGS.read(|read| read.due = read.records.slots() + read.overflow.items());
+        self.0.read(|read| read.due = read.records.slots() + read.overflow.items());
     }
 
     /// Whether all that there was at the last mark has been taken.
     pub(crate) fn reached(&self) -> bool {
         let mut reached = true;
-        RINGS.read(|read| reached &= read.due == 0);
+        self.0.read(|read| reached &= read.due == 0);
         reached
     }
 }
