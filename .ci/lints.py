@@ -59,11 +59,6 @@ def in_an_attribute(key):
     return "observe(" in text or not file.startswith("tests/")
 
 
-def used_by_attributes_alone(key):
-    name, file, _ = key
-    return file.endswith(("/others.rs", "/results.rs")) and name in ("unused_imports", "unused_variables", "dead_code")
-
-
 def moved(key):
     """A body that has moved is not judged as its function: Clippy says less of it, the compiler no less. What
     `macro_rules` and other attributes wrote is said to be elsewhere."""
@@ -73,7 +68,7 @@ def moved(key):
 
 plain, observed = lint(off=True), lint(off=False)
 brought = [key for key in observed - plain if not in_an_attribute(key) and not key[1].endswith("/macros.rs") and key[:2] not in KNOWN]
-hidden = [key for key in plain - observed if not used_by_attributes_alone(key) and not moved(key)]
+hidden = [key for key in plain - observed if not moved(key)]
 for title, lints in [("brought", brought), ("hidden", hidden)]:
     for name, file, line in sorted(lints):
         print(f"{title}: {name} at {file}:{line}")

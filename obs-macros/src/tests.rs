@@ -74,6 +74,38 @@ fn with_a_mistake_the_function_is_still_there() {
     }
 }
 
+#[test]
+fn what_is_off_is_still_named() {
+    let off = |arguments, item: &TokenStream| expand::plain(arguments, item.clone()).to_string();
+    let item = quote!(
+        fn charge(order: &Order, method: Method) -> Option<u32> {
+            None
+        }
+    );
+    assert_eq!(off(quote!(slow = "1s"), &item), item.to_string());
+    assert_eq!(off(quote!(nonsense), &item), item.to_string());
+    let arguments = quote!(
+        level = Level::INFO,
+        fields(id = order.id, kind = "card"),
+        labels(method, found: bool = ret => ret.is_some()),
+    );
+    let named = quote!(
+        fn charge(order: &Order, method: Method) -> Option<u32> {
+            if false {
+                let _ = &Level::INFO;
+                let _ = &order.id;
+                let _: &Method = &method;
+                {
+                    let ret = ::obs_runtime::__private::never::<&Option<u32> >();
+                    let _: &bool = &ret.is_some();
+                }
+            }
+            { None }
+        }
+    );
+    assert_eq!(off(arguments, &item), named.to_string());
+}
+
 /// Expands our macros in a file, and leaves the rest as it is.
 fn expand_file(source: &str) -> String {
     let file = syn::parse_file(source).expect("Rust");

@@ -41,6 +41,9 @@
 //! | `profile-svg` | profiles as flame graphs | no |
 //! | `sync` | [`sync`]: locks that are in the profile `mutex` | no |
 //! | `opentelemetry` | code that uses the OpenTelemetry API directly is in our spans, and ours in its | no |
+//!
+//! Rust 1.85 compiles all of them but `profile-cpu` and `profile-heap`, whose dependencies take Rust 1.88. A tokio from 1.32
+//! on will do, but 1.44 is the first for `sync` and `otlp-grpc`.
 
 #![deny(unsafe_code)]
 // Much of the core exists for the outputs to read. With all of them on, nothing is exempt.

@@ -4,6 +4,7 @@ mod captures;
 mod declare;
 mod expect;
 mod in_place;
+mod off;
 mod order;
 
 pub(crate) use declare::field_values;
@@ -37,15 +38,17 @@ pub(crate) fn observe(arguments: &TokenStream, item: &TokenStream) -> TokenStrea
     quote!(#errors #expanded)
 }
 
-/// Expands the attribute to the item as it was.
+/// Expands the attribute to the item as it was, as nearly as lints allow.
 #[cfg_attr(not(obs_off), allow(dead_code, reason = "what `OBS_OFF` is for"))]
-pub(crate) fn plain(item: TokenStream) -> TokenStream {
+pub(crate) fn plain(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    // Mistakes are for those who have it on.
+    let mut errors = Errors::default();
+    let args = Args { off: true, ..Args::parse(arguments, &mut errors) };
     match Item::parse(item.clone()) {
+        Ok(Item::Function(function)) => observed(args, *function, None, &mut errors),
         // Attributes in it are for its own to read.
-        Ok(Item::Block(block)) => {
-            block.observed(&Args { off: true, ..Args::default() }, &mut Errors::default())
-        }
-        _ => item,
+        Ok(Item::Block(block)) => block.observed(&args, &mut errors),
+        Err(_) => item,
     }
 }
 
@@ -57,10 +60,12 @@ pub(crate) fn observed(
     errors: &mut Errors,
 ) -> TokenStream {
     let plain = function.to_token_stream();
-    if args.off {
-        return plain;
+    let off = args.off.then(|| off::levels(&args));
+    let Some(model) = Model::build(args, function, owner, errors) else { return plain };
+    match off {
+        Some(levels) => off::plain(&model, &levels),
+        None => expand(&model),
     }
-    Model::build(args, function, owner, errors).map_or(plain, |model| expand(&model))
 }
 
 fn expand(model: &Model) -> TokenStream {

@@ -211,8 +211,14 @@ impl Ended<'_> {
             #[allow(clippy::cast_precision_loss, reason = "it is shown to three digits")]
             let millis = (crate::clock::nanos(self.ticks()) / 1_000) as f64 / 1e3;
             let error = error.map(|error| (error.text.as_str(), error.kind.as_deref()));
-            let message = format_args!("{name} {happened}");
-            subscriber::say(self.site, level, message, self.end.name(), error, millis);
+            subscriber::say(
+                self.site,
+                level,
+                format_args!("{name} {happened}"),
+                self.end.name(),
+                error,
+                millis,
+            );
         }
         #[cfg(feature = "log")]
         crate::log::call_ended(&crate::log::CallEnded {
