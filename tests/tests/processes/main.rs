@@ -16,4 +16,5 @@ mod metrics_push;
 mod no_exporter;
 mod profiles_http;
 mod short_threads;
+mod standard_variables;
 mod teardown;
