@@ -102,7 +102,7 @@ impl Extractor for Header<'_> {
 
 fn span_context(trace: TraceContext, remote: bool, carried: Option<&Carried>) -> SpanContext {
     let state = carried.and_then(|carried| carried.tracestate.as_str().parse().ok()).unwrap_or_default();
-    let flags = if trace.sampled { TraceFlags::SAMPLED } else { TraceFlags::default() };
+    let flags = TraceFlags::new(trace.flags());
     let (trace_id, span_id) = (trace.trace_id.to_be_bytes(), trace.span_id.to_be_bytes());
     SpanContext::new(TraceId::from_bytes(trace_id), SpanId::from_bytes(span_id), flags, remote, state)
 }
@@ -119,6 +119,7 @@ pub(super) fn innermost(ours: Option<(TraceContext, bool)>) -> Option<(TraceCont
                 trace_id: u128::from_be_bytes(span.trace_id().to_bytes()),
                 span_id: u64::from_be_bytes(span.span_id().to_bytes()),
                 sampled: span.is_sampled(),
+                random: span.trace_flags().to_u8() & 2 != 0,
             };
             (trace, span.is_remote())
         })

@@ -80,7 +80,7 @@ mod tests {
             message: &message,
             fields: &fields,
         };
-        let trace = TraceContext { trace_id: 0xab, span_id: 1, sampled: false };
+        let trace = TraceContext { trace_id: 0xab, span_id: 1, sampled: false, random: false };
         let _scope = crate::Context::from(trace).enter();
         let mut out = Vec::new();
         with_stack(|stack| write(&Line { parts: &parts, context: Some(stack) }, color, &mut out));

@@ -18,3 +18,4 @@ mod profiles_http;
 mod short_threads;
 mod standard_variables;
 mod teardown;
+mod w3c_harness;
