@@ -40,7 +40,7 @@ const RANDOM: u8 = 2;
 impl TraceContext {
     /// The flags, as `traceparent` and OTLP have them.
     pub(crate) fn flags(self) -> u8 {
-        u8::from(self.sampled) * SAMPLED | u8::from(self.random) * RANDOM
+        (u8::from(self.sampled) * SAMPLED) | (u8::from(self.random) * RANDOM)
     }
 
     /// The innermost span that this thread is in, or the caller's where that is all there is.

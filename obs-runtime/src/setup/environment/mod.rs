@@ -120,7 +120,9 @@ impl<'a> Environment<'a> {
             }
         }
         let instead = if known.is_empty() { default } else { "this entry is left out" };
-        unknown.iter().for_each(|entry| self.problems.warn(name, entry, expected, instead));
+        for entry in unknown {
+            self.problems.warn(name, entry, expected, instead);
+        }
         (!known.is_empty()).then_some(known)
     }
 
