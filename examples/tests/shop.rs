@@ -415,19 +415,8 @@ fn a_shop_that_is_asked_for_some_requests_makes_them_and_closes() {
 type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a str);
 
 /// Mistakes that only a shop with a collector can see.
-const WITH_OTLP: [Case<'static>; 3] = [
-    (&["--otlp", "collector:4318"], &[], "it takes an `http://host:port` URL"),
-    (
-        &[],
-        &[("OTEL_TRACES_SAMPLER", "maybe")],
-        "OTEL_TRACES_SAMPLER is \"maybe\"; it takes one of `always_on`",
-    ),
-    (
-        &[],
-        &[("OTEL_BSP_SCHEDULE_DELAY", "soon")],
-        "OTEL_BSP_SCHEDULE_DELAY is \"soon\"; it takes a number of",
-    ),
-];
+const WITH_OTLP: [Case<'static>; 1] =
+    [(&["--otlp", "collector:4318"], &[], "it takes an `http://host:port` URL")];
 
 /// Options that name the feature that they need.
 const WITHOUT_FEATURES: [Case<'static>; 3] = [
@@ -435,6 +424,17 @@ const WITHOUT_FEATURES: [Case<'static>; 3] = [
     (&["--trouble", "cpu"], &[], "--trouble cpu needs the feature `cpu`"),
     (&["--trouble", "leak"], &[], "--trouble leak needs the feature `heap`"),
 ];
+
+#[test]
+fn wrong_values_of_standard_variables_are_warnings() {
+    let arguments = ["--requests", "1", "--rate", "50", "--port", "0", "--admin", "0"];
+    let variables = [("OTEL_TRACES_SAMPLER", "maybe"), ("OTEL_PROPAGATORS", "tracecontext,b3")];
+    let output = Shop::open(&arguments, &variables).wait();
+    for said in ["OTEL_TRACES_SAMPLER is \\\"maybe\\\"; it takes one of", "OTEL_PROPAGATORS is \\\"b3\\\""] {
+        let lines = output.lines().filter(|line| line.contains(said) && line.contains("\"level\":\"WARN\""));
+        assert_eq!(lines.count(), 1, "{said}: {output}");
+    }
+}
 
 #[test]
 fn what_is_wrong_with_the_configuration_is_said_at_the_start() {

@@ -96,7 +96,7 @@ fn what_is_off_is_still_named() {
                 let _ = &order.id;
                 let _: &Method = &method;
                 {
-                    let ret = ::obs_runtime::__private::never::<&Option<u32> >();
+                    let ret = ::obs_runtime::__private::never::<&Option<u32>>();
                     let _: &bool = &ret.is_some();
                 }
             }

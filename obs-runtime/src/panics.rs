@@ -9,9 +9,28 @@ use std::panic::{self, PanicHookInfo};
 pub(crate) fn install_hook() {
     let before = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
+        #[cfg(feature = "opentelemetry")]
+        if QUIET.get() {
+            return;
+        }
         note(info);
         before(info);
     }));
+}
+
+#[cfg(feature = "opentelemetry")]
+thread_local! {
+    /// Whether a panic of this thread is expected, and caught.
+    static QUIET: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+/// Runs code of another crate that may panic. Then it returns `None`, and our hook says nothing.
+#[cfg(feature = "opentelemetry")]
+pub(crate) fn quietly<R>(run: impl FnOnce() -> R) -> Option<R> {
+    let before = QUIET.replace(true);
+    let result = panic::catch_unwind(panic::AssertUnwindSafe(run));
+    QUIET.set(before);
+    result.ok()
 }
 
 fn note(info: &PanicHookInfo<'_>) {

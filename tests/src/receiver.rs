@@ -60,7 +60,7 @@ fn serve(mut stream: TcpStream, answer: &dyn Fn(&str, &[u8]) -> Reply) -> io::Re
                 return Ok(());
             }
             if path.is_empty() {
-                path = line.split(' ').nth(1).unwrap_or_default().to_owned();
+                line.split(' ').nth(1).unwrap_or_default().clone_into(&mut path);
             }
             if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
                 length = value.trim().parse().map_err(io::Error::other)?;

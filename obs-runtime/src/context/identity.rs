@@ -66,7 +66,7 @@ impl Identities {
     pub(super) fn below(&mut self, above: Option<Place>) -> Identity {
         match above {
             Some((trace, false)) if trace.sampled && trace::exporting() && !self.quiet => {
-                self.exported(trace.trace_id, Some((trace.span_id, false)))
+                self.exported(trace, Some((trace.span_id, false)))
             }
             Some((_, false)) => Identity::of(above),
             Some((caller, true)) => self.below_caller(caller),
@@ -86,7 +86,7 @@ impl Identities {
             into.exported = false;
         } else if let (Some(random), false) = (&mut self.random, self.quiet) {
             let span_id = random.u64(..).max(1);
-            into.trace = Some(TraceContext { trace_id: context.trace_id, span_id, sampled: true });
+            into.trace = Some(TraceContext { span_id, ..*context });
             into.parent = NonZeroU64::new(context.span_id);
             into.exported = true;
         } else {
@@ -107,11 +107,12 @@ impl Identities {
         let (high, low) = (random.u64(..), random.u64(..));
         let trace_id = (u128::from(high) << 64 | u128::from(low)).max(1);
         let sampled = trace::sampled(trace_id, None) && !self.quiet;
-        if sampled && trace::exporting() {
-            return self.exported(trace_id, None);
-        }
         // Any number but 0 will do for a span that nobody sees.
-        Identity::of(Some((TraceContext { trace_id, span_id: high.max(1), sampled }, false)))
+        let trace = TraceContext { trace_id, span_id: high.max(1), sampled, random: true };
+        if sampled && trace::exporting() {
+            return self.exported(trace, None);
+        }
+        Identity::of(Some((trace, false)))
     }
 
     fn below_caller(&mut self, caller: TraceContext) -> Identity {
@@ -120,22 +121,28 @@ impl Identities {
         }
         let sampled = trace::sampled(caller.trace_id, Some(caller.sampled)) && !self.quiet;
         if sampled {
-            return self.exported(caller.trace_id, Some((caller.span_id, true)));
+            return self.exported(caller, Some((caller.span_id, true)));
         }
         Identity::of(Some((TraceContext { sampled, ..caller }, false)))
     }
 
     #[inline]
-    fn exported(&mut self, trace_id: u128, parent: Option<(u64, bool)>) -> Identity {
-        let span_id = self.random().u64(..).max(1);
+    fn exported(&mut self, of: TraceContext, parent: Option<(u64, bool)>) -> Identity {
+        let span_id = self.span_id();
         let (parent, parent_remote) = parent.unwrap_or_default();
         Identity {
-            trace: Some(TraceContext { trace_id, span_id, sampled: true }),
+            trace: Some(TraceContext { span_id, sampled: true, ..of }),
             parent: NonZeroU64::new(parent),
             remote: false,
             parent_remote,
             exported: true,
         }
+    }
+
+    /// The id of a new span.
+    #[inline]
+    pub(super) fn span_id(&mut self) -> u64 {
+        self.random().u64(..).max(1)
     }
 
     /// Random bytes, for ids of other kinds.

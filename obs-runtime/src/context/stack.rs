@@ -14,8 +14,7 @@ use super::spares::Spares;
 use super::values::Keyed;
 use super::{Carried, Fields, Span};
 use crate::site::Site;
-#[cfg(feature = "opentelemetry")]
-use crate::trace::TraceContext;
+use crate::trace::{self, TraceContext};
 use std::num::NonZeroU64;
 use std::ops::Range;
 use std::sync::Arc;
@@ -349,6 +348,21 @@ impl Stack {
         #[cfg(feature = "opentelemetry")]
         let place = super::api::innermost(place);
         place
+    }
+
+    /// The place that an outgoing request names as its parent.
+    ///
+    /// A span that is not exported has no id of its own. The specification has each request name a parent of its own,
+    /// so it gets a new one for each. A caller's place is passed on as it is, as long as there is no span below it.
+    pub(crate) fn place_to_send(&mut self) -> Option<TraceContext> {
+        let (trace, remote) = self.place()?;
+        let is_span = |frame: &Frame| frame.kind != FrameKind::Scope;
+        let mut of_trace = self.frames.iter().rev().take_while(|frame| frame.identity.trace == Some(trace));
+        let is_exported = trace.sampled && trace::exporting();
+        if is_exported || (remote && !of_trace.any(is_span)) {
+            return Some(trace);
+        }
+        Some(TraceContext { span_id: self.identities.span_id(), ..trace })
     }
 
     /// The identity of a span below one that need not be on this stack, and its parent's.

@@ -96,7 +96,7 @@ impl Converter {
 }
 
 fn span_context(trace: TraceContext, remote: bool, state: TraceState) -> SpanContext {
-    let flags = if trace.sampled { TraceFlags::SAMPLED } else { TraceFlags::default() };
+    let flags = TraceFlags::new(trace.flags());
     let (trace_id, span_id) = (trace.trace_id.to_be_bytes(), trace.span_id.to_be_bytes());
     SpanContext::new(TraceId::from_bytes(trace_id), SpanId::from_bytes(span_id), flags, remote, state)
 }

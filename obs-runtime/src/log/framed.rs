@@ -223,7 +223,7 @@ mod tests {
             assert_eq!(read.count(), 3);
             let mut batch = Batch::default();
             read.take(&mut batch);
-            assert!(batch.lines().map(|(_, line)| line).eq(texts.iter().map(|text| text.as_bytes())));
+            assert!(batch.lines().map(|(_, line)| line).eq(texts.iter().map(String::as_bytes)));
         }
     }
 }

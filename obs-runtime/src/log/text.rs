@@ -76,7 +76,7 @@ mod tests {
         crate::context::write_string(&mut json, message);
         let time = b"2026-11-22T14:06:51.123456Z";
         let parts = Parts { level: Level::INFO, target, time, message: &json, fields };
-        let trace = TraceContext { trace_id: 0xab, span_id: 1, sampled: false };
+        let trace = TraceContext { trace_id: 0xab, span_id: 1, sampled: false, random: false };
         let _scope = crate::Context::from(trace).enter();
         let mut out = Vec::new();
         with_stack(|stack| write(&Line { parts: &parts, context: Some(stack) }, color, &mut out));

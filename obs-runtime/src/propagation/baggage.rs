@@ -40,7 +40,8 @@ impl Baggage {
             if entry.is_empty() {
                 continue;
             }
-            let fits = entries < MAX_ENTRIES && kept.len() + 1 + entry.len() <= MAX_BYTES;
+            let comma = usize::from(!kept.is_empty());
+            let fits = entries < MAX_ENTRIES && kept.len() + comma + entry.len() <= MAX_BYTES;
             if !fits || !is_entry(entry) {
                 complete = false;
                 continue;

@@ -2,7 +2,7 @@
 //!
 //! | header | by | carries |
 //! |---|---|---|
-//! | `traceparent` | [W3C Trace Context](https://www.w3.org/TR/trace-context/) | the trace, the caller's span, the sampling decision |
+//! | `traceparent` | [W3C Trace Context](https://www.w3.org/TR/trace-context-2/), level 2 | the trace, the caller's span, the sampling decision |
 //! | `tracestate` | the same | what tracing systems tell each other, passed on as it came |
 //! | `baggage` | [W3C Baggage](https://www.w3.org/TR/baggage/) | entries of the application's own |
 //! | `x-request-id` | custom | the request's id: the context field `request_id` |
@@ -173,12 +173,15 @@ pub(crate) fn request_id_of(headers: &(impl Headers + ?Sized)) -> Option<String>
 ///
 /// The request's id is the innermost context field `request_id`, however it came there. Outside any
 /// span or context, nothing is written.
+///
+/// A span that is not exported has no id of its own: each call writes a new one, in the same trace. The place of a
+/// caller, with no span below it, is written as it came.
 pub fn inject(headers: &mut (impl HeadersMut + ?Sized)) {
     let here = with_stack(|stack| {
         let fields = stack.top().map(|top| stack.visible(top)).unwrap_or_default();
         let id = fields.iter().rev().find(|entry| stack.fields().key(entry) == REQUEST_ID_FIELD.as_bytes());
         let id = id.map(|entry| unescape(stack.fields().value(entry)));
-        (stack.place(), stack.carried().cloned(), id)
+        (stack.place_to_send(), stack.carried().cloned(), id)
     });
     let Some((place, carried, request_id)) = here else { return };
     let mut set = |header, value: &str| {
@@ -189,7 +192,7 @@ pub fn inject(headers: &mut (impl HeadersMut + ?Sized)) {
     let carried = carried.as_deref();
     let [trace_context, with_baggage] = chosen();
     let valid = |trace: TraceContext| trace_context && trace.trace_id != 0 && trace.span_id != 0;
-    if let Some((trace, _)) = place.filter(|(trace, _)| valid(*trace)) {
+    if let Some(trace) = place.filter(|trace| valid(*trace)) {
         set(TRACEPARENT, &trace.to_string());
         set(TRACESTATE, carried.map_or("", |carried| carried.tracestate.as_str()));
     }

@@ -52,18 +52,12 @@ fn joined_len(members: &[&str]) -> usize {
     members.iter().map(|member| member.len() + 1).sum()
 }
 
-/// A name, or a tenant's name in a system, such as `fw529a3039@dt`.
+/// By level 2 of the specification: a lower-case letter or a digit, then up to 255 of those, `_`, `-`, `*`, `/` and `@`.
 fn is_key(key: &str) -> bool {
-    let lower = |byte: u8| byte.is_ascii_lowercase();
-    let lower_or_digit = |byte: u8| lower(byte) || byte.is_ascii_digit();
-    let part = |part: &str, max: usize, first: &dyn Fn(u8) -> bool| {
-        let any = |byte: u8| lower_or_digit(byte) || b"_-*/".contains(&byte);
-        (1..=max).contains(&part.len()) && part.bytes().all(any) && part.bytes().next().is_some_and(first)
-    };
-    match key.split_once('@') {
-        None => part(key, 256, &lower_or_digit),
-        Some((tenant, system)) => part(tenant, 241, &lower_or_digit) && part(system, 14, &lower),
-    }
+    let is_first = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let is_later = |byte: u8| is_first(byte) || b"_-*/@".contains(&byte);
+    let [first, later @ ..] = key.as_bytes() else { return false };
+    key.len() <= 256 && is_first(*first) && later.iter().all(|byte| is_later(*byte))
 }
 
 /// Printable ASCII but comma and equals sign, not ending in a space.

@@ -22,18 +22,19 @@ pub(super) enum Place {
 }
 
 impl Admin {
-    /// Code goes before the environment, whose values have to be right all the same.
+    /// Code goes before the environment. Values of `OBS_*` variables have to be right all the same.
     pub(super) fn resolve(
         &self,
         environment: &Environment<'_>,
     ) -> Result<(Option<SocketAddr>, Policy), InitError> {
         const DEFAULT_PORT: u16 = 9464;
-        let host = environment.admin_host()?.unwrap_or(Ipv4Addr::LOCALHOST.into());
-        let port = environment.admin_port()?.unwrap_or(DEFAULT_PORT);
         let address = match self.place {
             Place::Off => None,
             Place::At(address) => Some(address),
-            Place::Environment => Some(SocketAddr::new(host, port)),
+            Place::Environment => {
+                let host = environment.admin_host().unwrap_or(Ipv4Addr::LOCALHOST.into());
+                Some(SocketAddr::new(host, environment.admin_port().unwrap_or(DEFAULT_PORT)))
+            }
         };
         let (token, allow_remote) = (environment.admin_token()?, environment.admin_allow_remote()?);
         let policy = Policy {

@@ -64,6 +64,21 @@ pub fn builder() -> Builder {
 /// for log records, `OTEL_METRIC_EXPORT_INTERVAL`); and the `OTEL_*_LIMIT` on attributes, their length, events
 /// and links of a span. Metrics are sent as they are scraped, so `OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE`
 /// takes `cumulative`, and `OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION` `explicit_bucket_histogram`.
+///
+/// # Wrong values
+/// A wrong value in code, in an `OBS_*` variable or in `RUST_LOG` is an error at the start. The `OTEL_*` variables follow the
+/// [OpenTelemetry specification](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/),
+/// because platforms set them for services of all kinds:
+///
+/// - An empty value counts as unset. Enumerations ignore case.
+/// - A value that the variable does not take, such as a number out of range, counts as unset. Of the Booleans, `true`
+///   alone is true.
+/// - A wrong entry of a list (`OTEL_PROPAGATORS`, `OTEL_*_EXPORTER`, `OTEL_EXPORTER_OTLP_HEADERS`) is left out. A wrong
+///   pair in `OTEL_RESOURCE_ATTRIBUTES` discards the whole value.
+/// - A wrong endpoint, or a certificate or key that can't be used, disables the exporter of its signal.
+///
+/// Each is one log line of the target `obs_runtime::setup`, at WARN, or at ERROR for an exporter that is disabled: with
+/// the fields `variable` and `value`, and a message that says what the variable takes and what is used instead.
 #[derive(Default)]
 pub struct Builder {
     service: Service,
@@ -307,18 +322,18 @@ impl Builder {
         if !layered && !tracing_core::dispatcher::get_default(Dispatch::is::<NoSubscriber>) {
             return Err(InitError::SubscriberInstalled);
         }
-        let disabled = environment.sdk_disabled()?;
+        let disabled = environment.sdk_disabled();
         let (filter, filter_remarks) = self.filter(&environment)?;
-        let sampler = environment.sampler()?;
-        let sampler = self.sampler.or(sampler).unwrap_or(Sampler::ParentBasedAlwaysOn);
-        let propagators = environment.propagators()?;
+        let sampler = self.sampler.or_else(|| environment.sampler());
+        let sampler = sampler.unwrap_or(Sampler::ParentBasedAlwaysOn);
+        let propagators = environment.propagators();
         let clock = environment.clock()?;
         let thread_buffer = environment.thread_buffer(self.thread_buffer)?;
-        let service = self.service(&environment)?;
+        let service = self.service(&environment);
         #[cfg(feature = "health")]
         crate::health::verify().map_err(InitError::HealthCheck)?;
         #[cfg(feature = "otlp")]
-        let limits = super::limits::from(&environment)?;
+        let limits = super::limits::from(&environment);
         #[cfg(feature = "otlp")]
         let outputs = super::outputs::Outputs::prepare(self.exporter, &self.otlp, &environment, &service)?;
         #[cfg(feature = "profile-cpu")]
@@ -360,6 +375,7 @@ impl Builder {
                 .map_err(|_| InitError::SubscriberInstalled)?;
         }
         crate::subscriber::installed();
+        environment.log_problems();
         #[cfg(not(feature = "otlp"))]
         if environment.is_set("OTEL_EXPORTER_OTLP_ENDPOINT") {
             tracing::warn!(
@@ -407,8 +423,8 @@ impl Builder {
     }
 
     /// Code goes before `OTEL_SERVICE_NAME`, and that before an attribute of the resource.
-    fn service(&self, environment: &Environment<'_>) -> Result<Service, InitError> {
-        let mut attributes = environment.resource_attributes()?;
+    fn service(&self, environment: &Environment<'_>) -> Service {
+        let mut attributes = environment.resource_attributes();
         attributes.extend(self.service.attributes.iter().cloned());
         let mut attribute = |key: &str| {
             let found = attributes.iter().rev().find(|(name, _)| name == key).map(|(_, value)| value.clone());
@@ -416,11 +432,11 @@ impl Builder {
             found
         };
         let (name, version) = (attribute("service.name"), attribute("service.version"));
-        Ok(Service {
+        Service {
             name: self.service.name.clone().or_else(|| environment.service_name()).or(name),
             version: self.service.version.clone().or(version),
             attributes,
-        })
+        }
     }
 }
 

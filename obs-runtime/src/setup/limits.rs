@@ -1,31 +1,33 @@
 //! The limits on what a span holds: the `OTEL_*_LIMIT` variables.
 
-use super::InitError;
 use super::environment::Environment;
 use crate::trace::Limits;
 
 /// The limits that the environment sets. Those of spans go before those of everything.
-pub(super) fn from(environment: &Environment<'_>) -> Result<Limits, InitError> {
-    let limit = |name| environment.parsed(name, "a whole number", |value| value.parse::<usize>().ok());
+pub(super) fn from(environment: &Environment<'_>) -> Limits {
+    let limit = |name| {
+        let instead = "the limit for everything, or else the default, is used";
+        environment.standard(name, "a whole number", instead, |value| value.parse::<usize>().ok())
+    };
     let default = Limits::DEFAULT;
-    let all_attributes = limit("OTEL_ATTRIBUTE_COUNT_LIMIT")?;
-    let all_lengths = limit("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT")?;
-    let attributes = limit("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT")?.or(all_attributes);
-    let value_length = limit("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT")?.or(all_lengths);
-    let event_attributes = limit("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT")?.or(all_attributes);
-    let log_attributes = limit("OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT")?.or(all_attributes);
-    let log_value_length = limit("OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT")?.or(all_lengths);
+    let all_attributes = limit("OTEL_ATTRIBUTE_COUNT_LIMIT");
+    let all_lengths = limit("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT");
+    let attributes = limit("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT").or(all_attributes);
+    let value_length = limit("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT").or(all_lengths);
+    let event_attributes = limit("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT").or(all_attributes);
+    let log_attributes = limit("OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT").or(all_attributes);
+    let log_value_length = limit("OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT").or(all_lengths);
     // Links of ours have no attributes; a value that is none is wrong all the same.
-    limit("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT")?;
-    Ok(Limits {
+    limit("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT");
+    Limits {
         attributes: attributes.unwrap_or(default.attributes),
         value_length: value_length.unwrap_or(default.value_length),
-        events: limit("OTEL_SPAN_EVENT_COUNT_LIMIT")?.unwrap_or(default.events),
-        links: limit("OTEL_SPAN_LINK_COUNT_LIMIT")?.unwrap_or(default.links),
+        events: limit("OTEL_SPAN_EVENT_COUNT_LIMIT").unwrap_or(default.events),
+        links: limit("OTEL_SPAN_LINK_COUNT_LIMIT").unwrap_or(default.links),
         event_attributes: event_attributes.unwrap_or(default.event_attributes),
         log_attributes: log_attributes.unwrap_or(default.log_attributes),
         log_value_length: log_value_length.unwrap_or(default.log_value_length),
-    })
+    }
 }
 
 #[cfg(test)]
@@ -40,7 +42,7 @@ mod tests {
             "OTEL_SPAN_EVENT_COUNT_LIMIT" => Some("0".to_owned()),
             _ => None,
         };
-        let limits = from(&Environment::new(&lookup)).expect("valid");
+        let limits = from(&Environment::new(&lookup));
         let expected =
             Limits { attributes: 5, event_attributes: 10, log_attributes: 10, events: 0, ..Limits::DEFAULT };
         assert_eq!(limits, expected);
@@ -61,16 +63,15 @@ mod tests {
             ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", Limits { value_length: 7, log_value_length: 7, ..default }),
         ] {
             let lookup = |name: &str| (name == variable).then(|| "7".to_owned());
-            assert_eq!(from(&Environment::new(&lookup)).expect("valid"), expected, "{variable}");
-            let lookup = |name: &str| (name == variable).then(|| "-1".to_owned());
-            let error = from(&Environment::new(&lookup)).expect_err(variable).to_string();
-            assert!(error.starts_with(variable), "{error}");
+            assert_eq!(from(&Environment::new(&lookup)), expected, "{variable}");
+            for wrong in ["-1", "many", "1.5", "99999999999999999999999"] {
+                let lookup = |name: &str| (name == variable).then(|| wrong.to_owned());
+                let environment = Environment::new(&lookup);
+                assert_eq!(from(&environment), default, "{variable}={wrong}");
+                let messages = environment.messages();
+                let expected = format!("WARN {variable} is {wrong:?}; it takes a whole number");
+                assert!(messages.len() == 1 && messages[0].starts_with(&expected), "{messages:?}");
+            }
         }
-    }
-
-    #[test]
-    fn a_limit_is_a_number() {
-        let lookup = |name: &str| (name == "OTEL_SPAN_LINK_COUNT_LIMIT").then(|| "many".to_owned());
-        assert!(from(&Environment::new(&lookup)).is_err());
     }
 }

@@ -31,43 +31,34 @@ impl Outputs {
         environment: &Environment<'_>,
         service: &Service,
     ) -> Result<Self, InitError> {
-        let targets = environment.otlp(choices)?;
         let around = Surroundings {
             variable: &|name| std::env::var(name).ok(),
             file: &|path| std::fs::read_to_string(path).ok(),
         };
         let resource = resource(service, &around);
-        let spans = match (exporter, &targets.traces) {
-            (Some(mut exporter), _) => {
+        let targets = environment.otlp(choices)?;
+        let client = |target| client(target, &resource, environment);
+        let spans = match exporter {
+            Some(mut exporter) => {
                 exporter.set_resource(&resource);
                 Some((exporter.into_sink(), "the application's exporter".to_owned()))
             }
-            (None, Some(target)) => {
-                let (client, resource, to) = client(target, &resource)?;
-                Some((Box::new(spans::ToCollector { client, resource }) as Box<dyn Sink<SpanData>>, to))
-            }
-            (None, None) => None,
+            None => client(targets.traces)?.map(|(client, resource, to)| {
+                (Box::new(spans::ToCollector { client, resource }) as Box<dyn Sink<SpanData>>, to)
+            }),
         };
         #[cfg(feature = "log")]
-        let logs = match &targets.logs {
-            Some(target) => {
-                let (client, resource, to) = client(target, &resource)?;
-                Some((crate::export::logs::ToCollector { client, resource }, to, environment.log_batching()?))
-            }
-            None => None,
-        };
+        let logs = client(targets.logs)?.map(|(client, resource, to)| {
+            (crate::export::logs::ToCollector { client, resource }, to, environment.log_batching())
+        });
         #[cfg(feature = "prometheus")]
-        let metrics = match &targets.metrics {
-            Some(target) => {
-                let (client, resource, to) = client(target, &resource)?;
-                let sender = crate::export::metrics::ToCollector::new(client, resource);
-                Some((sender, to, environment.metric_interval()?))
-            }
-            None => None,
-        };
+        let metrics = client(targets.metrics)?.map(|(client, resource, to)| {
+            let sender = crate::export::metrics::ToCollector::new(client, resource);
+            (sender, to, environment.metric_interval())
+        });
         Ok(Self {
             spans,
-            span_batching: environment.span_batching()?,
+            span_batching: environment.span_batching(),
             #[cfg(feature = "opentelemetry")]
             resource,
             #[cfg(feature = "log")]
@@ -96,8 +87,21 @@ impl Outputs {
     }
 }
 
-/// A client for one signal, what it says it speaks for, and where it speaks to.
-fn client(target: &Target, resource: &Resource) -> Result<(Client, ResourceMessage, String), InitError> {
-    let client = Client::new(target).map_err(InitError::Exporter)?;
-    Ok((client, ResourceMessage::from(resource), target.shown()))
+/// A client for one signal, the resource in its messages, and the text of its destination. `None` if the signal is not
+/// exported, also because TLS does not take the files that variables name.
+fn client(
+    target: Option<Target>,
+    resource: &Resource,
+    environment: &Environment<'_>,
+) -> Result<Option<(Client, ResourceMessage, String)>, InitError> {
+    let Some(target) = target else { return Ok(None) };
+    match (Client::new(&target), &target.tls.variable) {
+        (Ok(client), _) => Ok(Some((client, ResourceMessage::from(resource), target.shown()))),
+        (Err(error), Some((variable, path))) => {
+            let expected = format!("a PEM file that TLS takes, together with those beside it ({error})");
+            environment.disable(target.signal, variable, path, &expected);
+            Ok(None)
+        }
+        (Err(error), None) => Err(InitError::Exporter(error)),
+    }
 }

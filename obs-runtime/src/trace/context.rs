@@ -7,14 +7,14 @@ use std::str::FromStr;
 /// A place in a distributed trace: which trace, which span, and whether it is sampled.
 ///
 /// Reads and writes the `traceparent` header of the
-/// [W3C Trace Context](https://www.w3.org/TR/trace-context/) specification:
+/// [W3C Trace Context](https://www.w3.org/TR/trace-context-2/) specification, level 2:
 ///
 /// ```
 /// use obs_runtime::TraceContext;
 ///
-/// let header = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+/// let header = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-03";
 /// let caller: TraceContext = header.parse()?;
-/// assert!(caller.sampled);
+/// assert!(caller.sampled && caller.random);
 /// assert_eq!(caller.to_string(), header);
 /// // What runs inside is a child of that span:
 /// obs_runtime::Context::from(caller).run(|| assert_eq!(TraceContext::current(), Some(caller)));
@@ -28,9 +28,21 @@ pub struct TraceContext {
     pub span_id: u64,
     /// Whether the trace's spans are exported.
     pub sampled: bool,
+    /// Whether the right-most 7 bytes of the trace id are random, so that samplers may rely on them: a flag of level 2 of
+    /// the specification. True of traces that begin here; of others, as the caller says.
+    pub random: bool,
 }
 
+/// The flags of `traceparent`: bits 0 and 1. The specification has further ones set to zero.
+const SAMPLED: u8 = 1;
+const RANDOM: u8 = 2;
+
 impl TraceContext {
+    /// The flags, as `traceparent` and OTLP have them.
+    pub(crate) fn flags(self) -> u8 {
+        (u8::from(self.sampled) * SAMPLED) | (u8::from(self.random) * RANDOM)
+    }
+
     /// The innermost span that this thread is in, or the caller's where that is all there is.
     ///
     /// `None` outside any trace.
@@ -59,7 +71,7 @@ impl TraceContext {
 /// The `traceparent` form: `00-<trace id>-<span id>-<flags>`.
 impl fmt::Display for TraceContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "00-{:032x}-{:016x}-{:02x}", self.trace_id, self.span_id, u8::from(self.sampled))
+        write!(f, "00-{:032x}-{:016x}-{:02x}", self.trace_id, self.span_id, self.flags())
     }
 }
 
@@ -94,7 +106,8 @@ fn parse(header: &str) -> Option<TraceContext> {
     (ends_well && trace_id != 0 && span_id != 0).then_some(TraceContext {
         trace_id,
         span_id,
-        sampled: flags & 1 == 1,
+        sampled: flags & u128::from(SAMPLED) != 0,
+        random: flags & u128::from(RANDOM) != 0,
     })
 }
 
@@ -114,15 +127,22 @@ mod tests {
         const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
         const SPAN: &str = "b7ad6b7169203331";
         let valid = [
-            (format!("00-{TRACE}-{SPAN}-01"), true),
-            (format!("00-{TRACE}-{SPAN}-00"), false),
-            (format!("00-{TRACE}-{SPAN}-03"), true),
-            (format!("01-{TRACE}-{SPAN}-01"), true),
-            (format!("cc-{TRACE}-{SPAN}-01-what-comes-later"), true),
+            (format!("00-{TRACE}-{SPAN}-01"), "01"),
+            (format!("00-{TRACE}-{SPAN}-00"), "00"),
+            (format!("00-{TRACE}-{SPAN}-02"), "02"),
+            (format!("00-{TRACE}-{SPAN}-03"), "03"),
+            (format!("00-{TRACE}-{SPAN}-fe"), "02"),
+            (format!("00-{TRACE}-{SPAN}-ff"), "03"),
+            (format!("01-{TRACE}-{SPAN}-01"), "01"),
+            (format!("cc-{TRACE}-{SPAN}-01-what-comes-later"), "01"),
         ];
-        for (header, sampled) in valid {
+        for (header, flags) in valid {
             let context: TraceContext = header.parse().expect(&header);
-            assert_eq!(context.sampled, sampled, "{header}");
+            assert_eq!(context.to_string(), format!("00-{TRACE}-{SPAN}-{flags}"), "{header}");
+            assert_eq!(
+                (context.sampled, context.random),
+                (flags.ends_with(['1', '3']), flags.ends_with(['2', '3']))
+            );
             assert_eq!(context.span_id, 0xb7ad_6b71_6920_3331);
         }
         let invalid = [

@@ -116,6 +116,7 @@ mod exported {
         series: u32,
         /// So many bytes in the other ring are its fields.
         fields: u16,
+        random: bool,
         parent_remote: bool,
     }
 
@@ -213,7 +214,7 @@ mod exported {
     impl Short {
         #[inline]
         fn new(call: &Returned<'_>, series: u32, fields: u16) -> Self {
-            let TraceContext { trace_id, span_id, .. } = *call.trace;
+            let TraceContext { trace_id, span_id, random, .. } = *call.trace;
             #[allow(clippy::cast_possible_truncation, reason = "the low half is meant")]
             let trace_id = [(trace_id >> 64) as u64, trace_id as u64];
             Self {
@@ -225,13 +226,15 @@ mod exported {
                 ended: call.ended,
                 series,
                 fields,
+                random,
                 parent_remote: call.identity.parent_remote,
             }
         }
 
         fn finished(&self) -> Finished {
             let [high, low] = self.trace_id.map(u128::from);
-            let trace = TraceContext { trace_id: high << 64 | low, span_id: self.span_id, sampled: true };
+            let (trace_id, span_id) = (high << 64 | low, self.span_id);
+            let trace = TraceContext { trace_id, span_id, sampled: true, random: self.random };
             let identity = Identity {
                 trace: Some(trace),
                 parent: self.parent,

@@ -135,6 +135,75 @@ fn inside_a_span_of_the_api_that_span_is_the_innermost() {
     assert_eq!(line["span_id"], span);
 }
 
+#[observe]
+fn called_in_map_current() -> String {
+    inside_of_it();
+    obs_runtime::context! { order = "A-17" }.run(|| tracing::info!("in map_current"));
+    tracing::info_span!("plain_in_map_current").in_scope(ours)
+}
+
+#[observe]
+fn inside_of_it() {}
+
+#[observe]
+async fn awaited_in_map_current() {
+    tokio::task::yield_now().await;
+}
+
+#[observe]
+fn around_map_current() {
+    let before = current();
+    let plain = Context::map_current(|_| Context::map_current(|_| called_in_map_current()));
+    assert_ne!(plain, before);
+    let value = Context::map_current(|_| {
+        let mut headers = HashMap::new();
+        obs_runtime::Context::current().run(|| inject(&mut headers));
+        futures_executor::block_on(awaited_in_map_current());
+        Context::current_with_value(7_u8).get::<u8>().copied()
+    });
+    assert_eq!((value, current()), (Some(7), before));
+    called_afterwards();
+}
+
+#[observe]
+fn called_afterwards() {
+    assert_eq!(current(), ours());
+}
+
+#[test]
+fn annotations_do_not_panic_while_the_contexts_of_the_api_are_borrowed() {
+    let recorder = recorder();
+    around_map_current();
+    let around = recorder.span("around_map_current");
+    let called = recorder.span("called_in_map_current");
+    assert_eq!(called.parent_span_id, around.span_context.span_id());
+    for name in ["inside_of_it", "plain_in_map_current"] {
+        assert_eq!(recorder.span(name).parent_span_id, called.span_context.span_id(), "{name}");
+    }
+    for name in ["awaited_in_map_current", "called_afterwards"] {
+        assert_eq!(recorder.span(name).parent_span_id, around.span_context.span_id(), "{name}");
+    }
+    let line = recorder.lines("called_in_map_current").remove(0);
+    assert_eq!((&line["msg"], &line["order"]), (&"in map_current".into(), &"A-17".into()));
+    assert_eq!(recorder.end_line("called_in_map_current")["outcome"], "ok");
+}
+
+#[test]
+fn a_task_is_spawned_while_the_contexts_of_the_api_are_borrowed() {
+    recorder();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let spawned = runtime.block_on(async {
+        Context::map_current(|_| obs_runtime::task::spawn(awaited_in_a_task())).await.expect("no panic")
+    });
+    assert_eq!(spawned, 7);
+}
+
+#[observe]
+async fn awaited_in_a_task() -> u32 {
+    assert_eq!(current(), ours());
+    7
+}
+
 #[test]
 fn baggage_goes_both_ways() {
     recorder();

@@ -23,6 +23,8 @@ mod profiles_http;
 mod router_order;
 mod rust_log;
 mod short_threads;
+mod standard_variables;
 mod strange_answers;
 mod teardown;
 mod terminal;
+mod w3c_harness;

@@ -61,6 +61,8 @@ pub(crate) struct Tls {
     pub(crate) authorities: Option<Vec<u8>>,
     /// Our certificate with those that vouch for it, and its key.
     pub(crate) identity: Option<(Vec<u8>, Vec<u8>)>,
+    /// The variable that names the first of these files, and its value.
+    pub(crate) variable: Option<(&'static str, String)>,
 }
 
 impl Target {

@@ -1,7 +1,15 @@
 //! The environment variables, by their OpenTelemetry names where there is one.
+//!
+//! A wrong value of an `OBS_*` variable is an error at the start. The variables of OpenTelemetry are often set by a
+//! platform for every service that runs on it, so they follow the
+//! [specification](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/): a wrong value is
+//! a warning, and counts as unset; enumerations ignore case; a wrong entry of a list costs that entry alone; of the
+//! Booleans, `true` alone is true. A wrong endpoint or certificate disables its exporter, since another destination
+//! was not asked for.
 
 #[cfg(feature = "otlp")]
 mod otlp;
+mod problems;
 
 #[cfg(feature = "otlp")]
 pub(super) use otlp::Choices;
@@ -10,15 +18,28 @@ use super::InitError;
 use crate::clock::Source;
 use crate::subscriber::{Filter, InvalidDirectives};
 use crate::trace::Sampler;
+use problems::Problems;
 
 /// Where variables come from: the process, or a test.
 pub(super) struct Environment<'a> {
     lookup: &'a dyn Fn(&str) -> Option<String>,
+    problems: Problems,
 }
 
 impl<'a> Environment<'a> {
     pub(super) fn new(lookup: &'a dyn Fn(&str) -> Option<String>) -> Self {
-        Self { lookup }
+        Self { lookup, problems: Problems::default() }
+    }
+
+    /// Logs the values that are not used.
+    pub(super) fn log_problems(&self) {
+        self.problems.log();
+    }
+
+    /// The messages of the values that are not used.
+    #[cfg(test)]
+    pub(super) fn messages(&self) -> Vec<String> {
+        self.problems.messages()
     }
 
     /// Returns a variable's value. OpenTelemetry has variables that are empty count as not set. An empty `OBS_*` variable is a
@@ -33,6 +54,7 @@ impl<'a> Environment<'a> {
         self.get(name).is_some()
     }
 
+    /// A variable of our own.
     pub(super) fn parsed<T>(
         &self,
         name: &'static str,
@@ -40,31 +62,87 @@ impl<'a> Environment<'a> {
         parse: impl FnOnce(&str) -> Option<T>,
     ) -> Result<Option<T>, InitError> {
         let Some(value) = self.get(name) else { return Ok(None) };
-        parse(&value).map(Some).ok_or_else(|| {
-            // Headers are where secrets are.
-            let value = if name.ends_with("_HEADERS") { "***".to_owned() } else { value };
-            InitError::Invalid { setting: name, value, expected: expected.to_owned() }
-        })
+        let parsed = parse(&value).map(Some);
+        parsed.ok_or_else(|| InitError::Invalid { setting: name, value, expected: expected.to_owned() })
     }
 
+    #[cfg(any(feature = "admin", feature = "profile-cpu"))]
     fn flag(&self, name: &'static str) -> Result<Option<bool>, InitError> {
         self.parsed(name, "`true` or `false`", |value| value.to_ascii_lowercase().parse().ok())
     }
 
-    pub(super) fn sdk_disabled(&self) -> Result<bool, InitError> {
-        Ok(self.flag("OTEL_SDK_DISABLED")?.unwrap_or(false))
+    /// A variable of OpenTelemetry. A value that it does not take counts as unset, and `instead` says what that means.
+    pub(super) fn standard<T>(
+        &self,
+        name: &'static str,
+        expected: &str,
+        instead: &str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Option<T> {
+        let value = self.get(name)?;
+        let parsed = parse(&value);
+        if parsed.is_none() {
+            self.problems.warn(name, &value, expected, instead);
+        }
+        parsed
+    }
+
+    /// The same, if its values are words. `parse` gets them in lower case.
+    fn standard_word<T>(
+        &self,
+        name: &'static str,
+        expected: &str,
+        instead: &str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Option<T> {
+        self.standard(name, expected, instead, |value| parse(&value.to_ascii_lowercase()))
+    }
+
+    /// The same, if it is a Boolean: any value but `true` is false.
+    fn standard_flag(&self, name: &'static str) -> bool {
+        let parse = |value: &str| value.parse().ok();
+        self.standard_word(name, "`true` or `false`", "it counts as `false`", parse).unwrap_or(false)
+    }
+
+    /// The same, if it is a list of words: wrong ones are left out. `None` if the variable is not set or no word is
+    /// left; `default` says what that means.
+    fn standard_list<T>(
+        &self,
+        name: &'static str,
+        expected: &str,
+        default: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        let value = self.get(name)?;
+        let (mut known, mut unknown) = (Vec::new(), Vec::new());
+        for entry in value.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
+            match parse(&entry.to_ascii_lowercase()) {
+                Some(parsed) => known.push(parsed),
+                None => unknown.push(entry),
+            }
+        }
+        let instead = if known.is_empty() { default } else { "this entry is left out" };
+        for entry in unknown {
+            self.problems.warn(name, entry, expected, instead);
+        }
+        (!known.is_empty()).then_some(known)
+    }
+
+    pub(super) fn sdk_disabled(&self) -> bool {
+        self.standard_flag("OTEL_SDK_DISABLED")
     }
 
     /// Which headers carry what is known of a request, besides its id: the trace, and baggage.
-    pub(super) fn propagators(&self) -> Result<Option<(bool, bool)>, InitError> {
-        self.parsed("OTEL_PROPAGATORS", "`tracecontext`, `baggage` or both, or `none`", |value| {
-            value.split(',').try_fold((false, false), |(trace, baggage), name| match name.trim() {
-                "tracecontext" => Some((true, baggage)),
-                "baggage" => Some((trace, true)),
-                "none" => Some((trace, baggage)),
-                _ => None,
-            })
-        })
+    pub(super) fn propagators(&self) -> Option<(bool, bool)> {
+        let (expected, default) =
+            ("`tracecontext`, `baggage` or both, or `none`", "`tracecontext,baggage` is used");
+        let chosen = self.standard_list("OTEL_PROPAGATORS", expected, default, |name| match name {
+            "tracecontext" => Some((true, false)),
+            "baggage" => Some((false, true)),
+            "none" => Some((false, false)),
+            _ => None,
+        })?;
+        Some(chosen.into_iter().fold((false, false), |all, one| (all.0 || one.0, all.1 || one.1)))
     }
 
     /// Where the time of calls comes from.
@@ -80,8 +158,15 @@ impl<'a> Environment<'a> {
         self.get("OTEL_SERVICE_NAME")
     }
 
-    pub(super) fn resource_attributes(&self) -> Result<Vec<(String, String)>, InitError> {
-        Ok(self.pairs("OTEL_RESOURCE_ATTRIBUTES")?.unwrap_or_default())
+    /// The attributes of the resource: comma-separated `key=value`, percent-encoded. By the specification of
+    /// resources, an error in one discards all of them.
+    pub(super) fn resource_attributes(&self) -> Vec<(String, String)> {
+        let expected = "comma-separated `key=value` pairs, with `%2C` and the like for special characters";
+        let instead = "none of it is used";
+        let pairs = self.standard("OTEL_RESOURCE_ATTRIBUTES", expected, instead, |value| {
+            value.split(',').map(str::trim).filter(|pair| !pair.is_empty()).map(pair).collect()
+        });
+        pairs.unwrap_or_default()
     }
 
     /// The filter of `RUST_LOG`, and remarks on directives that are left out: the variable is for every program, so a
@@ -91,15 +176,17 @@ impl<'a> Environment<'a> {
     }
 
     #[cfg(feature = "admin")]
-    pub(super) fn admin_host(&self) -> Result<Option<std::net::IpAddr>, InitError> {
-        self.parsed("OTEL_EXPORTER_PROMETHEUS_HOST", "an IP address, such as 127.0.0.1", |value| {
+    pub(super) fn admin_host(&self) -> Option<std::net::IpAddr> {
+        let (expected, instead) = ("an IP address, such as 127.0.0.1", "127.0.0.1 is used");
+        self.standard_word("OTEL_EXPORTER_PROMETHEUS_HOST", expected, instead, |value| {
             if value == "localhost" { Some(std::net::Ipv4Addr::LOCALHOST.into()) } else { value.parse().ok() }
         })
     }
 
     #[cfg(feature = "admin")]
-    pub(super) fn admin_port(&self) -> Result<Option<u16>, InitError> {
-        self.parsed("OTEL_EXPORTER_PROMETHEUS_PORT", "a port, 0 to 65535", |value| value.parse().ok())
+    pub(super) fn admin_port(&self) -> Option<u16> {
+        let (expected, instead) = ("a port, 0 to 65535", "9464 is used");
+        self.standard("OTEL_EXPORTER_PROMETHEUS_PORT", expected, instead, |value| value.parse().ok())
     }
 
     #[cfg(feature = "admin")]
@@ -118,52 +205,43 @@ impl<'a> Environment<'a> {
         self.flag("OBS_CPU_PROFILING")
     }
 
-    pub(super) fn sampler(&self) -> Result<Option<Sampler>, InitError> {
-        const RATIO: &str = "a number from 0 to 1";
-        let ratio = self.parsed("OTEL_TRACES_SAMPLER_ARG", RATIO, |value| {
-            value.parse().ok().filter(|ratio| (0.0..=1.0).contains(ratio))
-        });
+    pub(super) fn sampler(&self) -> Option<Sampler> {
         let names = "one of `always_on`, `always_off`, `traceidratio`, `parentbased_always_on`, \
                      `parentbased_always_off`, `parentbased_traceidratio`";
-        let sampler = self.parsed("OTEL_TRACES_SAMPLER", names, |value| {
+        let instead = "`parentbased_always_on` is used";
+        self.standard_word("OTEL_TRACES_SAMPLER", names, instead, |value| {
             Some(match value {
                 "always_on" => Sampler::AlwaysOn,
                 "always_off" => Sampler::AlwaysOff,
-                "traceidratio" => Sampler::TraceIdRatio(1.0),
+                "traceidratio" => Sampler::TraceIdRatio(self.ratio()),
                 "parentbased_always_on" => Sampler::ParentBasedAlwaysOn,
                 "parentbased_always_off" => Sampler::ParentBasedAlwaysOff,
-                "parentbased_traceidratio" => Sampler::ParentBasedTraceIdRatio(1.0),
+                "parentbased_traceidratio" => Sampler::ParentBasedTraceIdRatio(self.ratio()),
                 _ => return None,
             })
-        })?;
-        Ok(match sampler {
-            Some(Sampler::TraceIdRatio(all)) => Some(Sampler::TraceIdRatio(ratio?.unwrap_or(all))),
-            Some(Sampler::ParentBasedTraceIdRatio(all)) => {
-                Some(Sampler::ParentBasedTraceIdRatio(ratio?.unwrap_or(all)))
-            }
-            other => other,
         })
     }
 
-    /// Comma-separated `key=value`, percent-encoded.
-    fn pairs(&self, name: &'static str) -> Result<Option<Vec<(String, String)>>, InitError> {
-        let expected = "comma-separated `key=value` pairs, with `%2C` and the like for special characters";
-        self.parsed(name, expected, |value| {
-            let pairs = value.split(',').map(str::trim).filter(|pair| !pair.is_empty());
-            pairs
-                .map(|pair| {
-                    let (key, value) = pair.split_once('=')?;
-                    let (key, value) = (key.trim(), percent_decode(value.trim())?);
-                    (!key.is_empty()).then(|| (key.to_owned(), value))
-                })
-                .collect()
-        })
+    /// The share of traces that a sampler keeps, for those that take one.
+    fn ratio(&self) -> f64 {
+        let (expected, instead) = ("a number from 0 to 1", "1.0 is used");
+        let ratio = self.standard("OTEL_TRACES_SAMPLER_ARG", expected, instead, |value| {
+            value.parse().ok().filter(|ratio| (0.0..=1.0).contains(ratio))
+        });
+        ratio.unwrap_or(1.0)
     }
 }
 
 /// The message of a filter that does not parse.
 pub(super) fn invalid_filter(setting: &'static str, value: String, error: &InvalidDirectives) -> InitError {
     InitError::Invalid { setting, value, expected: error.to_string() }
+}
+
+/// One `key=value`, percent-encoded.
+fn pair(text: &str) -> Option<(String, String)> {
+    let (key, value) = text.split_once('=')?;
+    let (key, value) = (percent_decode(key.trim())?, percent_decode(value.trim())?);
+    (!key.is_empty()).then_some((key, value))
 }
 
 fn percent_decode(text: &str) -> Option<String> {
@@ -184,113 +262,4 @@ fn percent_decode(text: &str) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn with<R>(variables: &[(&str, &str)], run: impl FnOnce(&Environment<'_>) -> R) -> R {
-        let lookup =
-            |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
-        run(&Environment::new(&lookup))
-    }
-
-    #[test]
-    fn empty_variables_count_as_unset() {
-        with(&[("OTEL_SERVICE_NAME", " "), ("OTEL_TRACES_SAMPLER", "")], |environment| {
-            assert_eq!(environment.service_name(), None);
-            assert_eq!(environment.sampler().expect("valid"), None);
-        });
-    }
-
-    /// A failed mount of a secret, or a template that was not filled in.
-    #[test]
-    fn empty_variables_of_ours_are_wrong() {
-        for empty in ["", " ", "\t\r\n"] {
-            let error = |name, read: &dyn Fn(&Environment<'_>) -> Option<InitError>| {
-                let error = with(&[(name, empty)], read).unwrap_or_else(|| panic!("{name} is {empty:?}"));
-                let error = error.to_string();
-                assert!(
-                    error.starts_with(&format!("{name} is ")) && error.contains("; it takes "),
-                    "{error}"
-                );
-            };
-            error("OBS_CLOCK", &|environment| environment.clock().err());
-            #[cfg(feature = "admin")]
-            {
-                error("OBS_ADMIN_TOKEN", &|environment| environment.admin_token().err());
-                error("OBS_ADMIN_ALLOW_REMOTE", &|environment| environment.admin_allow_remote().err());
-            }
-            #[cfg(feature = "profile-cpu")]
-            error("OBS_CPU_PROFILING", &|environment| environment.cpu_profiling().err());
-        }
-    }
-
-    #[test]
-    fn wrong_values_name_the_variable_and_what_it_takes() {
-        let message = with(&[("OTEL_TRACES_SAMPLER", "sometimes")], |environment| {
-            environment.sampler().expect_err("invalid").to_string()
-        });
-        assert!(
-            message.starts_with("OTEL_TRACES_SAMPLER is \"sometimes\"; it takes one of `always_on`"),
-            "{message}"
-        );
-        let (filter, remarks) = with(&[("RUST_LOG", "warn,shop=loud")], |environment| {
-            environment.log_filter().expect("it is set")
-        });
-        assert_eq!((filter.directives(), remarks.len()), ("warn", 1), "{remarks:?}");
-        let message = with(&[("OBS_CLOCK", "sundial")], |environment| {
-            environment.clock().expect_err("invalid").to_string()
-        });
-        assert_eq!(message, "OBS_CLOCK is \"sundial\"; it takes `counter` or `system`");
-        let disabled = with(&[("OTEL_SDK_DISABLED", "1")], |environment| environment.sdk_disabled().is_err());
-        assert!(disabled);
-        for attributes in ["a", "=b", "a=%4", "a=%ff"] {
-            let read = with(&[("OTEL_RESOURCE_ATTRIBUTES", attributes)], |environment| {
-                environment.resource_attributes()
-            });
-            assert!(read.is_err(), "{attributes}");
-        }
-    }
-
-    #[cfg(feature = "profile-cpu")]
-    #[test]
-    fn cpu_profiling_is_on_or_off() {
-        let enabled = |value| {
-            with(&[("OBS_CPU_PROFILING", value)], |environment| {
-                environment.cpu_profiling().map_err(|error| error.to_string())
-            })
-        };
-        for (value, is) in [("true", Some(true)), ("False", Some(false))] {
-            assert_eq!(enabled(value).expect("valid"), is, "{value}");
-        }
-        let message = enabled("99").expect_err("invalid");
-        assert_eq!(message, "OBS_CPU_PROFILING is \"99\"; it takes `true` or `false`");
-    }
-
-    #[test]
-    fn the_clock_is_the_counter_or_the_systems() {
-        for (value, source) in [("counter", Some(Source::Counter)), ("system", Some(Source::System))] {
-            let clock = with(&[("OBS_CLOCK", value)], |environment| environment.clock().expect("valid"));
-            assert_eq!(clock, source, "{value}");
-        }
-    }
-
-    #[test]
-    fn a_ratio_belongs_to_the_samplers_that_take_one() {
-        let sampler = |name, arg| {
-            with(&[("OTEL_TRACES_SAMPLER", name), ("OTEL_TRACES_SAMPLER_ARG", arg)], |environment| {
-                environment.sampler()
-            })
-        };
-        assert_eq!(sampler("traceidratio", "0.25").expect("valid"), Some(Sampler::TraceIdRatio(0.25)));
-        assert_eq!(sampler("always_on", "ignored").expect("valid"), Some(Sampler::AlwaysOn));
-        assert!(sampler("traceidratio", "2").is_err());
-    }
-
-    #[test]
-    fn resource_attributes_are_percent_decoded() {
-        let read = with(&[("OTEL_RESOURCE_ATTRIBUTES", "a=1, b = x%2Cy%C3%A9 ,")], |environment| {
-            environment.resource_attributes().expect("valid")
-        });
-        assert_eq!(read, [("a".to_owned(), "1".to_owned()), ("b".to_owned(), "x,yé".to_owned())]);
-    }
-}
+mod tests;
