@@ -17,7 +17,7 @@ use serde_json::{Value as Json, json};
 use std::fs::File;
 use std::time::Duration;
 
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_mins(1);
 
 #[derive(Debug)]
 struct Panics;

@@ -14,8 +14,10 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 /// Names of spans with their numbers, and the sizes of the requests they were in.
+type Spans = (BTreeMap<String, usize>, Vec<usize>);
+
 #[derive(Clone, Default)]
-struct Received(Arc<Mutex<(BTreeMap<String, usize>, Vec<usize>)>>);
+struct Received(Arc<Mutex<Spans>>);
 
 impl Received {
     fn take(&self, request: &[u8]) {

@@ -60,7 +60,9 @@ impl Harness {
         let url = |index| format!("http://{}/{index}", self.callback);
         let body: Vec<Value> = (0..count).map(|index| json!({"url": url(index), "arguments": []})).collect();
         let body = json!(body).to_string();
-        let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let headers: Vec<String> =
+            headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let headers = headers.concat();
         let request = format!(
             "POST /test HTTP/1.1\r\nhost: service\r\nconnection: close\r\ncontent-type: application/json\r\n\
              {headers}content-length: {}\r\n\r\n{body}",
@@ -97,8 +99,11 @@ fn traceparent(headers: &HeaderMap) -> Vec<String> {
     parts
 }
 
+/// The name of a case of the harness, the headers that it sends, and the expectation.
+type Case<T> = (&'static str, Vec<(&'static str, String)>, T);
+
 /// Cases of one `traceparent` each: whether the trace goes on.
-fn parents() -> Vec<(&'static str, Vec<(&'static str, String)>, bool)> {
+fn parents() -> Vec<Case<bool>> {
     let of =
         |version: &str, trace: &str, parent: &str, rest: &str| format!("{version}-{trace}-{parent}-{rest}");
     let flags = |rest: &str| of("00", TRACE, PARENT, rest);
@@ -160,7 +165,7 @@ fn parents() -> Vec<(&'static str, Vec<(&'static str, String)>, bool)> {
 }
 
 /// Cases of `tracestate` headers with a valid `traceparent`: what is sent on.
-fn states() -> Vec<(&'static str, Vec<(&'static str, String)>, String)> {
+fn states() -> Vec<Case<String>> {
     let of =
         |values: &[&str]| values.iter().map(|value| ("tracestate", (*value).to_owned())).collect::<Vec<_>>();
     let named = |name: &'static str| vec![(name, "foo=1".to_owned())];
