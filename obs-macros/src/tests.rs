@@ -103,7 +103,8 @@ fn what_is_off_is_still_named() {
             { None }
         }
     );
-    assert_eq!(off(arguments, &item), named.to_string());
+    // Whether `>>` is one token depends on the version of `proc-macro2`.
+    assert_eq!(off(arguments, &item).replace(' ', ""), named.to_string().replace(' ', ""));
 }
 
 /// Expands our macros in a file, and leaves the rest as it is.

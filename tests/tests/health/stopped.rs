@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 #[test]
 fn a_process_that_goes_on_is_as_ready_as_it_was() {
-    let Some(_inside) = process::alone(here!()) else { return };
     static RUNNING: AtomicBool = AtomicBool::new(false);
+    let Some(_inside) = process::alone(here!()) else { return };
     let _ = recorder();
     lifecycle::started();
     super::service::LOADED.store(true, Ordering::Relaxed);
@@ -23,7 +23,7 @@ fn a_process_that_goes_on_is_as_ready_as_it_was() {
     let slow = check("slow").every(Duration::from_millis(100)).timeout(Duration::from_secs(2)).failures(1);
     let slow = slow.register(async || {
         RUNNING.store(true, Ordering::Relaxed);
-        tokio::time::sleep(Duration::from_millis(1_000)).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
         RUNNING.store(false, Ordering::Relaxed);
     });
     slow.expect("fits");
@@ -52,5 +52,6 @@ fn a_process_that_goes_on_is_as_ready_as_it_was() {
             later = Some(Instant::now() + Duration::from_secs(2));
         }
     }
+    stopping.wait().expect("it has ended");
     assert!(longest >= Duration::from_secs(4), "it was stopped: {longest:?}");
 }
