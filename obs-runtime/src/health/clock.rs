@@ -4,6 +4,7 @@
 //! virtual machine. No check runs meanwhile, and no result gets worse by that. A thread looks at the clock every [`PERIOD`].
 //! Between two looks at most [`LONGEST`] counts as time in which the process ran; the rest counts as a stop.
 
+use crate::threads;
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -49,7 +50,7 @@ pub(super) fn start() {
             clock().look(Instant::now());
             thread::sleep(PERIOD);
         };
-        let _ = thread::Builder::new().name("obs-health-clock".into()).spawn(look);
+        let _ = threads::spawn("obs-health-clock", look);
     });
 }
 
