@@ -29,7 +29,7 @@ pub(crate) fn register<'a>(
     check("disk").critical(false).register(disk_space(directory, LEAST_SPACE))?;
     check("event-loop").critical(false).register(event_loop_lag(Duration::from_millis(100)))?;
     #[cfg(feature = "otlp")]
-    check("collector").critical(false).register(export_success(Duration::from_secs(300)))?;
+    check("collector").critical(false).register(export_success(Duration::from_mins(5)))?;
     check("runtime")
         .probe(Probe::Liveness)
         .timeout(Duration::from_secs(30))
