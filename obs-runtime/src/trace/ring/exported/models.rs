@@ -24,7 +24,7 @@ fn a_span_has_its_own_fields_however_full_the_rings_are() {
     static SITE: Site = Site::of_tests("modelled", Spec::new());
     let submit = move |ring: &mut SpanRing, started| {
         let fields = fields(started);
-        let trace = TraceContext { trace_id: 1, span_id: started, sampled: true };
+        let trace = TraceContext { trace_id: 1, span_id: started, sampled: true, random: true };
         let identity = Identity { trace: Some(trace), exported: true, ..Identity::default() };
         let call = Returned::of(&SITE, 0, &identity, started, started).expect("in a trace");
         let push = |write: &mut Write| {
