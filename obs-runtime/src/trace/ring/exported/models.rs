@@ -61,9 +61,12 @@ fn a_span_has_its_own_fields_however_full_the_rings_are() {
             assert_eq!(taken.bytes_of(taken.all()), expected.bytes_of(expected.all()));
             span.started
         });
+        // A burst between the collector's looks at the ring and at the overflow is taken from the overflow first.
+        let mut started: Vec<u64> = started.collect();
+        started.sort_unstable();
         let expected = (1..).zip(kept).filter_map(|(started, kept)| kept.then_some(started));
-        assert_eq!(started.collect::<Vec<u64>>(), expected.collect::<Vec<u64>>());
+        assert_eq!(started, expected.collect::<Vec<u64>>());
         if kept == [true; 4] { &ALL_KEPT } else { &DROPPED }.store(true, Ordering::Relaxed);
     });
-    assert!([&DROPPED, &ALL_KEPT, &BOXED].iter().all(|seen| seen.load(Ordering::Relaxed)));
+    assert!([&DROPPED, &ALL_KEPT, &BOXED, &SPILLED].iter().all(|seen| seen.load(Ordering::Relaxed)));
 }
