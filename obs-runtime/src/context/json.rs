@@ -155,32 +155,38 @@ fn escape_unit(out: &mut Vec<u8>, unit: u16) {
 }
 
 /// Returns true if one of the bytes is not printable ASCII, or can't stand in a string as it is.
+///
+/// Looks at eight bytes at once, in one word: for each condition the high bit of a byte that meets it is set. A borrow
+/// from one byte to the next begins at a byte that meets the condition, so it changes no answer.
+#[inline]
 fn needs_look(bytes: &[u8]) -> bool {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGH: u64 = ONES << 7;
     #[inline]
-    fn special(byte: u8) -> bool {
-        // One more than a byte below 0x20 or from 0x7f on, as a signed number, is less than 0x21: one comparison for both.
-        i8::from_ne_bytes([byte.wrapping_add(1)]) < 0x21 || byte == b'"' || byte == b'\\'
-    }
-    /// Without a branch for each: so the compiler looks at all of them at once.
-    #[inline]
-    fn any(bytes: &[u8; 16]) -> bool {
-        bytes.iter().fold(false, |any, byte| any | special(*byte))
-    }
-    /// The first and the last of those bytes, of which some may be both.
-    #[inline]
-    fn ends<const N: usize>(bytes: &[u8]) -> Option<[u8; 16]> {
-        let mut ends = [b' '; 16];
-        ends[..N].copy_from_slice(bytes.first_chunk::<N>()?);
-        ends[16 - N..].copy_from_slice(bytes.last_chunk::<N>()?);
-        Some(ends)
+    fn any(eight: [u8; 8]) -> bool {
+        let word = u64::from_ne_bytes(eight);
+        let below = |word: u64, limit: u8| word.wrapping_sub(ONES * u64::from(limit)) & !word;
+        let equal = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+        (word | below(word, 0x20) | equal(b'"') | equal(b'\\') | equal(0x7f)) & HIGH != 0
     }
     if let Some(last) = bytes.last_chunk() {
-        return bytes.chunks_exact(16).filter_map(<[u8]>::first_chunk).any(any) || any(last);
+        let mut rest = bytes;
+        while let Some((eight, behind)) = rest.split_first_chunk() {
+            if any(*eight) {
+                return true;
+            }
+            rest = behind;
+        }
+        // The rest, and some of the bytes before it once more.
+        return any(*last);
     }
-    match ends::<8>(bytes).or_else(|| ends::<4>(bytes)) {
-        Some(ends) => any(&ends),
-        None => bytes.iter().any(|byte| special(*byte)),
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        let mut eight = [0; 8];
+        eight[..4].copy_from_slice(first);
+        eight[4..].copy_from_slice(last);
+        return any(eight);
     }
+    bytes.iter().any(|byte| any([*byte; 8]))
 }
 
 /// The text of a JSON string that this module wrote, without its quotes; other values as they are.
