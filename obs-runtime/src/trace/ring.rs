@@ -168,14 +168,13 @@ mod exported {
     #[allow(clippy::inline_always, reason = "or all that is known of the span would go through memory")]
     pub(crate) fn submit_returned(call: &Returned<'_>, fields: Option<FieldRuns<'_>>) {
         let mut pushing = Pushing::begin();
-        let push = |ring: &mut Write| {
-            if ring.has_room() {
-                push_returned(call, fields, ring)
-            } else {
-                spill_returned(*call, fields, ring)
-            }
+        let Some(ring) = pushing.ring() else { return drop_one() };
+        let kept = if ring.has_room() {
+            push_returned(call, fields, ring)
+        } else {
+            spill_returned(*call, fields, ring)
         };
-        if !pushing.ring().is_some_and(push) {
+        if !kept {
             drop_one();
         }
     }
