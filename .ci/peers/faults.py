@@ -111,7 +111,7 @@ def check_tried_again(emitter):
 
 def check_refused(emitter):
     partly = {"rejected_spans": 2, "error_message": "too old"}
-    collector = Collector(traces=[partly], logs=[WRONG], metrics=[FULL])
+    collector = Collector(traces=[partly], logs=[WRONG], metrics=[WRONG])
     said = {line["msg"].split(";")[0]: line for line in run(emitter, collector)}
     assert collector.asked == {"traces": 1, "logs": 1, "metrics": 1}, "hopeless: not tried again"
     assert not collector.taken["logs"] and not collector.taken["metrics"]
@@ -119,7 +119,7 @@ def check_refused(emitter):
     partial = said["the collector refuses some spans"]
     assert partial["refused"] == 2 and partial["remark"] == "too old", partial
     assert len(spans_of(collector)) == 6, "of which it keeps four"
-    for items, status in [("log records", "InvalidArgument"), ("metric points", "ResourceExhausted")]:
+    for items, status in [("log records", "InvalidArgument"), ("metric points", "InvalidArgument")]:
         assert status in said[f"{items} can't be exported"]["error"], said
 
 
