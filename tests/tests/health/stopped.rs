@@ -37,9 +37,10 @@ fn a_process_that_goes_on_is_as_ready_as_it_was() {
     }
     let id = std::process::id();
     let script = format!("kill -STOP {id}; sleep 5; kill -CONT {id}");
-    let mut stopping = Command::new("sh").args(["-c", &script]).spawn().expect("a shell");
-    let mut longest = Duration::ZERO;
+    // Before the stop, which may come at once.
     let mut last = Instant::now();
+    let mut longest = Duration::ZERO;
+    let mut stopping = Command::new("sh").args(["-c", &script]).spawn().expect("a shell");
     // The first probe comes at once, and others while results get newer.
     let mut later = None;
     while later.is_none_or(|end| Instant::now() < end) {
