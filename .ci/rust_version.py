@@ -50,6 +50,8 @@ def lay_out():
 def lay_out_user(features):
     """A crate that has all examples of annotations in it."""
     sources = [path for path in sorted((ROOT / "examples/expanded").glob("[0-9]*.rs")) if ".expanded" not in path.name]
+    # Not those that use the crate around them.
+    sources = [path for path in sources if "crate::" not in path.read_text()]
     user = SCRATCH / "user"
     (user / "src").mkdir(parents=True)
     modules = [f"#[path = {json.dumps(str(path))}]\npub mod example_{path.stem};\n" for path in sources]
@@ -64,7 +66,7 @@ def lay_out_user(features):
         tracing = "0.1"
     """)
     manifest = SCRATCH / "Cargo.toml"
-    manifest.write_text(manifest.read_text().replace('"obs-macros", ', '"obs-macros", "user", '))
+    manifest.write_text(manifest.read_text().replace('members = [', 'members = ["user", '))
 
 
 def packages(feature):
