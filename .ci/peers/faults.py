@@ -123,6 +123,16 @@ def check_refused(emitter):
         assert status in said[f"{items} can't be exported"]["error"], said
 
 
+def check_halved(emitter):
+    """A request that is too large comes again in halves, and nothing of it is lost."""
+    collector = Collector(traces=[FULL], logs=[FULL], metrics=[FULL])
+    said = run(emitter, collector)
+    assert not said, said
+    assert collector.asked == {"traces": 3, "logs": 3, "metrics": 3}, collector.asked
+    assert len({span.span_id for span in spans_of(collector)}) == len(spans_of(collector)) == 6
+    assert len(records_of(collector)) == 3
+
+
 def check_limits(emitter):
     limits = {
         "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": "4",
@@ -156,5 +166,6 @@ def check_limits(emitter):
 emitter = sys.argv[1]
 check_tried_again(emitter)
 check_refused(emitter)
+check_halved(emitter)
 check_limits(emitter)
 print("grpc: what is refused is tried again or counted; limits are kept to")

@@ -1,6 +1,6 @@
 //! Text for a terminal: nothing that a value, a name or a message has in it moves the cursor or turns the line around.
 
-use obs_runtime::{LogFormat, context, observe};
+use obs_runtime::{Guard, LogFormat, context, observe};
 use obs_tests::{DEADLINE, Lines, here, process};
 use std::thread;
 
@@ -24,12 +24,11 @@ fn speak() {
     drop(span);
 }
 
-#[test]
-fn no_line_of_text_steers_the_terminal() {
-    let Some(_inside) = process::alone(here!()) else { return };
+/// Starts the runtime and returns the lines of [`speak`] in that format.
+fn spoken(format: LogFormat) -> (String, Guard) {
     let lines = Lines::default();
     let guard = obs_runtime::builder()
-        .log_format(LogFormat::Text)
+        .log_format(format)
         .log_filter("debug")
         .log_output(lines.clone())
         .no_admin()
@@ -37,7 +36,13 @@ fn no_line_of_text_steers_the_terminal() {
         .expect("the runtime starts");
     speak();
     assert!(obs_runtime::flush(DEADLINE).finished, "flushed in time");
-    let text = lines.text();
+    (lines.text(), guard)
+}
+
+#[test]
+fn no_line_of_text_steers_the_terminal() {
+    let Some(_inside) = process::alone(here!()) else { return };
+    let (text, guard) = spoken(LogFormat::Text);
     assert!(text.contains("\\u{9b}31m") && text.contains("\\u202e"), "{text}");
     check(&text);
     assert_eq!(text.lines().count(), 8, "a line each: {text}");
@@ -58,17 +63,7 @@ async fn waits() {
 #[test]
 fn no_line_of_json_steers_the_terminal() {
     let Some(_inside) = process::alone(here!()) else { return };
-    let lines = Lines::default();
-    let guard = obs_runtime::builder()
-        .log_format(LogFormat::Json)
-        .log_filter("debug")
-        .log_output(lines.clone())
-        .no_admin()
-        .init()
-        .expect("the runtime starts");
-    speak();
-    assert!(obs_runtime::flush(DEADLINE).finished, "flushed in time");
-    let text = lines.text();
+    let (text, guard) = spoken(LogFormat::Json);
     check(&text);
     let lines: Vec<_> = text.lines().map(obs_tests::parse_line).collect();
     assert_eq!(lines.len(), 8, "a line each: {text}");
